@@ -1,0 +1,1 @@
+"""One module per log format: recognise it by content, yield typed records or warnings, detect nothing."""

@@ -1,0 +1,88 @@
+"""What every format module gives and gets: `Format`, `Input`, and the records it yields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import BinaryIO, Literal
+
+from detector.errors import TimeZoneError
+from detector.tables.evidence import ReadWarning
+from detector.tables.network import NetworkRecord
+from detector.tables.windows import WindowsRecord
+
+#: How much of a file `Format.recognise` sees, in bytes.
+HEAD_BYTES = 65536
+
+#: A record longer than this, in bytes, is refused with a warning: nothing that a log writes is so long.
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+
+Record = WindowsRecord | NetworkRecord
+Item = Record | ReadWarning
+
+
+@dataclass(frozen=True)
+class ReadContext:
+    """What the reader is told about a file and cannot know from its bytes.
+
+    `time_zone` is the zone for times that state none, with `time_zone_basis` saying who told it ('option' or
+    'site'); None means nobody did, and a reader that needs it raises `TimeZoneError` through `zone()`.
+    `reference_time` is the newest time that the file can contain (its modification time), by which a reader
+    finds the year of times written without one. `parser` is the EVTX parser asked for.
+    """
+
+    time_zone: tzinfo | None = None
+    time_zone_basis: Literal["option", "site"] | None = None
+    reference_time: datetime | None = None
+    parser: Literal["auto", "evtx", "python-evtx"] = "auto"
+
+    def zone(self) -> tzinfo:
+        """Return the zone for times that state none.
+
+        Raises TimeZoneError, whose message names the option, if nobody gave one.
+        """
+        if self.time_zone is None:
+            raise TimeZoneError(
+                "its times state no zone; give the zone of the machine that wrote them with --tz "
+                "(for example --tz Asia/Tokyo) or time_zone in site.toml"
+            )
+        return self.time_zone
+
+
+@dataclass(frozen=True)
+class Input:
+    """One file, or one segment of a file, to read.
+
+    `stream` is binary, read-only, and stands at `start`; it may not be seekable (a member of an archive).
+    The reader yields the records that begin in [start, end); `end` None means to the end of the stream.
+    `head` holds the first `HEAD_BYTES` of the whole file, so that a later segment can see a header line.
+    `first_number` is the number of the first record of the segment where records are counted by line.
+    """
+
+    stream: BinaryIO
+    head: bytes
+    context: ReadContext = field(default_factory=ReadContext)
+    start: int = 0
+    end: int | None = None
+    first_number: int = 1
+
+
+@dataclass(frozen=True)
+class Format:
+    """A log format.
+
+    recognise: does a file that begins with these bytes have this format? Never raises.
+    read: yields records and warnings, in file order. Damage inside the file is a `ReadWarning` with the byte
+        offset, and reading goes on behind it. Raises `EvidenceError` or `TimeZoneError` only if nothing of
+        the file can be read.
+    split: where a large file may be cut into segments that separate workers read: 'line' behind any line
+        feed, 'chunk' at EVTX chunks, 'never'.
+    needs_zone: does this input contain times without zone? Told from the head; None means never.
+    """
+
+    name: str
+    recognise: Callable[[bytes], bool]
+    read: Callable[[Input], Iterator[Item]]
+    split: Literal["line", "chunk", "never"] = "never"
+    needs_zone: Callable[[bytes], bool] | None = None

@@ -1,0 +1,1 @@
+"""Logs of VPN gateways and firewalls, one module per product."""

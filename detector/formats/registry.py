@@ -1,0 +1,40 @@
+"""The formats in the order in which they are tried: the first that recognises a file's head reads it.
+
+Order matters where one format contains another: a binary magic before any text, a named JSON shape before
+a general one, a vendor's syslog before a general syslog. Modules are imported when first needed.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from detector.formats.base import Format
+
+#: Module below `detector.formats`, each with a module constant FORMAT.
+_MODULES: tuple[str, ...] = (
+    "windows.evtx",
+    "windows.xml",
+    "windows.json_nxlog",
+    "windows.json_ecs",
+    "windows.json_evtx_dump",
+    "network.windows_firewall",
+    "network.fortigate",
+)
+
+
+@cache
+def formats() -> tuple[Format, ...]:
+    """Return all formats in the order in which they are tried."""
+    return tuple(import_module(f"detector.formats.{name}").FORMAT for name in _MODULES)
+
+
+@cache
+def format_named(name: str) -> Format:
+    """Return the format of this name; raises KeyError if there is none."""
+    return {entry.name: entry for entry in formats()}[name]
+
+
+def recognise(head: bytes) -> Format | None:
+    """Return the format of a file that begins with `head`, or None if no reader knows it."""
+    return next((entry for entry in formats() if entry.recognise(head)), None)

@@ -1,0 +1,1 @@
+"""Forms in which Windows events arrive."""
