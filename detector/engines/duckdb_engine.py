@@ -1,0 +1,147 @@
+"""DuckDB behind a small interface: queries in, Arrow out, bounded memory, no way to write or reach a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from duckdb.func import FunctionNullHandling, PythonUDFType
+from duckdb.sqltypes import BOOLEAN, VARCHAR, DuckDBPyType
+
+from detector.engines import addresses
+from detector.errors import QueryError
+
+#: Enough for sorts and joins over tens of millions of rows, which spill to disk beyond it.
+DEFAULT_MEMORY = "1GB"
+
+
+class Engine:
+    """A DuckDB connection in memory, whose views read a case's Parquet files.
+
+    The session's time zone is UTC. SQL finds the functions ip_normal(text), ip_is_private(text) and
+    ip_in_network(text, network) of `detector.engines.addresses`.
+    """
+
+    def __init__(self, temp_directory: Path | None = None, memory: str = DEFAULT_MEMORY) -> None:
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": memory,
+            "threads": os.cpu_count() or 1,
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        if temp_directory is not None:
+            config["temp_directory"] = str(temp_directory)
+        self._connection = duckdb.connect(":memory:", config=config)
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute("SET parquet_metadata_cache = true")
+        self._add_functions()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; views and registered tables are gone."""
+        self._connection.close()
+
+    def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> pa.Table:
+        """Run one statement and return its whole result; raises QueryError with DuckDB's message."""
+        try:
+            return self._query(sql, parameters).to_arrow_table()
+        except duckdb.Error as error:
+            raise QueryError(str(error)) from error
+
+    def batches(
+        self, sql: str, parameters: Sequence[Any] | dict[str, Any] = (), rows: int = 10_000
+    ) -> Iterator[pa.RecordBatch]:
+        """Run one query and yield its result in batches of at most `rows` rows; raises QueryError."""
+        try:
+            reader: Iterator[pa.RecordBatch] = self._query(sql, parameters).to_arrow_reader(rows)
+            yield from reader
+        except duckdb.Error as error:
+            raise QueryError(str(error)) from error
+
+    def run(self, sql: str) -> None:
+        """Run a statement for its effect (create a view); raises QueryError."""
+        try:
+            self._connection.execute(sql)
+        except duckdb.Error as error:
+            raise QueryError(str(error)) from error
+
+    def register(self, name: str, table: pa.Table) -> None:
+        """Make an Arrow table readable under a name."""
+        self._connection.register(name, table)
+
+    def columns(self, view: str) -> dict[str, str]:
+        """Return the columns of a view or table with their DuckDB types, {} if it does not exist."""
+        found = self._connection.execute(
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
+            [view],
+        ).fetchall()
+        return {str(name): str(kind) for name, kind in found}
+
+    def has(self, view: str) -> bool:
+        """Tell whether a view or table of this name exists."""
+        return bool(self.columns(view))
+
+    def restrict(self, directories: Sequence[Path]) -> None:
+        """Allow file reads below these folders only, from now on and irrevocably.
+
+        Must come before any SQL of a user's runs: with it, SQL can read nothing but the case.
+        """
+        allowed = [str(directory) for directory in directories]
+        self._connection.execute("SET allowed_directories = $allowed", {"allowed": allowed})
+        self._connection.execute("SET enable_external_access = false")
+        self._connection.execute("SET lock_configuration = true")
+
+    def _query(self, sql: str, parameters: Sequence[Any] | dict[str, Any]) -> duckdb.DuckDBPyRelation:
+        relation = self._connection.sql(sql, params=parameters or None)
+        if relation is None:
+            raise QueryError("the statement gives no rows")
+        return relation
+
+    def _add_functions(self) -> None:
+        functions: tuple[tuple[str, Callable[..., Any], list[DuckDBPyType], DuckDBPyType], ...] = (
+            ("ip_normal", addresses.over_column(addresses.normal, pa.string()), [VARCHAR], VARCHAR),
+            ("ip_is_private", addresses.over_column(addresses.is_private, pa.bool_()), [VARCHAR], BOOLEAN),
+            (
+                "ip_in_network",
+                addresses.over_two_columns(addresses.in_network, pa.bool_()),
+                [VARCHAR, VARCHAR],
+                BOOLEAN,
+            ),
+        )
+        for name, function, parameters, result in functions:
+            self._connection.create_function(
+                name,
+                function,
+                parameters,
+                result,
+                type=PythonUDFType.ARROW,
+                null_handling=FunctionNullHandling.SPECIAL,
+            )
+
+
+def check_read_only(sql: str) -> None:
+    """Refuse a text that is not exactly one SELECT statement.
+
+    Raises QueryError. EXPLAIN is refused too, since EXPLAIN ANALYZE runs what it explains.
+    """
+    try:
+        statements = duckdb.extract_statements(sql)
+    except duckdb.Error as error:
+        raise QueryError(str(error)) from error
+    if len(statements) != 1:
+        raise QueryError(f"one statement is expected, {len(statements)} were given")
+    if statements[0].type != duckdb.StatementType.SELECT:
+        raise QueryError("only SELECT is allowed: a case is read, never changed, by queries")
