@@ -1,0 +1,381 @@
+"""What all Windows readers share: the System tuple, field names, and values as they are stored.
+
+`event_from_json` turns the JSON tree of the Rust `evtx` parser into the parts of a `WindowsRecord`; every
+EVTX record goes through it, so it is written for speed. The rules of names and values are those of
+docs/architecture.md ("Values as readers store them") and hold for every form of an event.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, NoReturn
+
+import orjson
+
+from detector.errors import EvidenceError
+from detector.tables.windows import RESERVED_NAMES
+
+SystemValues = tuple[datetime | str | int | None, ...]
+Fields = tuple[tuple[str, ...], list[str | None]]
+
+#: Largest integer that a column of the System element can hold.
+MAX_INTEGER = 2**63 - 1
+
+#: What was worked out before, by the values as the record has them. Emptied when full: providers have a few
+#: thousand field lists, and a file of invented ones must not fill the memory.
+_NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}
+_KINDS: dict[tuple[Any, ...], tuple[str | int | None, ...]] = {}
+_GUIDS: dict[str, str] = {}
+_CACHE_LIMIT = 8192
+
+_GUID_DIGITS = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+_GUID = re.compile(f"{_GUID_DIGITS}|\\{{{_GUID_DIGITS}\\}}")
+
+_NOTHING: dict[str, Any] = {}
+
+
+class _NestedError(Exception):
+    """A value is an element with children or attributes: the short way through the data does not do."""
+
+
+class System(NamedTuple):
+    """The System element's values, in the order of `SYSTEM_COLUMNS`; a plain tuple for the writer."""
+
+    time_created: datetime | None = None
+    channel: str | None = None
+    provider_name: str | None = None
+    provider_guid: str | None = None
+    event_id: int | None = None
+    qualifiers: int | None = None
+    version: int | None = None
+    level: int | None = None
+    task: int | None = None
+    opcode: int | None = None
+    keywords: str | None = None
+    event_record_id: int | None = None
+    computer: str | None = None
+    process_id: int | None = None
+    thread_id: int | None = None
+    activity_id: str | None = None
+    related_activity_id: str | None = None
+    user_id: str | None = None
+    message: str | None = None
+
+
+def event_from_json(tree: dict[str, Any]) -> tuple[SystemValues, tuple[str, ...], list[str | None]]:
+    """Return (system, names, values) of one event as the Rust `evtx` parser writes it in JSON.
+
+    `tree` is `{"Event": {...}}` or the object below `Event`: `System` with `#attributes` for attributes and
+    `#text` for text beside them, then `EventData`, `UserData`, `ProcessingErrorData` or `DebugData`.
+    Raises EvidenceError if there is no System element.
+    """
+    try:
+        event = tree.get("Event", tree)
+        system = _system_from_json(event["System"].get)
+        if rendering := event.get("RenderingInfo"):
+            system = (*system[:-1], optional_text(rendering.get("Message")))
+        data = event.get("EventData")
+        if type(data) is dict and "UserData" not in event and "ProcessingErrorData" not in event:
+            try:
+                keys = tuple(data)
+                names = _NAMES.get(keys) or field_names(keys)
+                values: list[str | None] = [
+                    value
+                    if (kind := type(value)) is str and not 36 <= len(value) <= 38
+                    else str(value)
+                    if kind is int
+                    else _plain_text(value)
+                    for value in data.values()
+                ]
+            except _NestedError:
+                names, values = _all_fields(event)
+        else:
+            names, values = _all_fields(event)
+    except (KeyError, AttributeError, TypeError) as error:
+        _refuse(error)
+    return system, names, values
+
+
+def _system_from_json(get: Callable[[str], Any]) -> SystemValues:
+    """Return the System tuple without the message; `get` looks up a child of the System element.
+
+    Ten of the values come in few combinations, which are worked out once and remembered.
+    """
+    provider = get("Provider")
+    provider = provider.get("#attributes", _NOTHING).get if provider else _NOTHING.get
+    event_id, qualifiers = get("EventID"), None
+    if type(event_id) is dict:
+        qualifiers = event_id.get("#attributes", _NOTHING).get("Qualifiers")
+        event_id = event_id.get("#text")
+    raw = (
+        get("Channel"),
+        provider("Name"),
+        provider("Guid"),
+        event_id,
+        qualifiers,
+        get("Version"),
+        get("Level"),
+        get("Task"),
+        get("Opcode"),
+        get("Keywords"),
+    )
+    kind = _KINDS.get(raw) or event_kind(raw)
+    created = get("TimeCreated")
+    execution = get("Execution")
+    execution = execution.get("#attributes", _NOTHING).get if execution else _NOTHING.get
+    record_id = get("EventRecordID")
+    computer = get("Computer")
+    activity = related = user = None
+    if correlation := get("Correlation"):
+        correlation = correlation.get("#attributes", _NOTHING).get
+        activity, related = guid(correlation("ActivityID")), guid(correlation("RelatedActivityID"))
+    if security := get("Security"):
+        user = optional_text(security.get("#attributes", _NOTHING).get("UserID"))
+    return (
+        system_time(created["#attributes"]["SystemTime"]) if created else None,
+        *kind,
+        record_id if type(record_id) is int and 0 <= record_id <= MAX_INTEGER else integer(record_id),
+        computer if type(computer) is str else optional_text(computer),
+        integer(execution("ProcessID")),
+        integer(execution("ThreadID")),
+        activity,
+        related,
+        user,
+        None,
+    )
+
+
+def event_kind(raw: tuple[Any, ...]) -> tuple[str | int | None, ...]:
+    """Return Channel, Provider_Name, …, Keywords of the System tuple, and remember them.
+
+    `raw` holds the ten values as the record has them, which must be hashable.
+    """
+    channel, name, provider_guid, *numbers, mask = raw
+    kind = (
+        optional_text(channel),
+        optional_text(name),
+        guid(provider_guid),
+        *[integer(number) for number in numbers],
+        keywords(mask),
+    )
+    if len(_KINDS) >= _CACHE_LIMIT:
+        _KINDS.clear()
+    _KINDS[raw] = kind
+    return kind
+
+
+def _refuse(error: Exception) -> NoReturn:
+    raise EvidenceError("no event: its System element is missing or has another shape") from error
+
+
+def _plain_text(value: Any) -> str:
+    """Return the text of an EventData value; raises _NestedError if it is an element of its own."""
+    if type(value) is str:
+        return _GUIDS.get(value) or _guid_text(value)
+    if type(value) is dict:
+        if len(value) != 1 or "#text" not in value:
+            raise _NestedError
+        value = value["#text"]
+    return text(value)
+
+
+def _all_fields(event: dict[str, Any]) -> Fields:
+    """Return names and values below EventData, UserData and the like, whatever their shape."""
+    pairs: list[tuple[str, str]] = []
+    for container in ("EventData", "UserData", "ProcessingErrorData", "DebugData", "BinaryEventData"):
+        data = event.get(container)
+        if type(data) is not dict:
+            if data not in (None, ""):
+                pairs.append(("Binary" if container == "BinaryEventData" else "Data", text(data)))
+        elif container == "UserData":
+            for name, child in data.items():
+                pairs.extend(leaves(child) if type(child) is dict else [(name, text(child))] if child else [])
+        else:
+            pairs.extend(leaves(data))
+    return fields(pairs)
+
+
+def leaves(element: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return (name, text) of every leaf below an element of the JSON tree, in document order.
+
+    An attribute of the element itself has its own name, one further down `<element>_<attribute>`; name
+    space declarations are no data. The Rust parser writes a repeated element as `Name_1`, which is `Name`
+    again here. Walks with a stack, because a file may nest deeper than Python recurses.
+    """
+    found: list[tuple[str, str]] = []
+    stack: list[tuple[str, Any, dict[str, Any]]] = [("", element, _NOTHING)]
+    while stack:
+        name, value, siblings = stack.pop()
+        if type(value) is not dict:
+            found.append((_unnumbered(name, siblings), text(value)))
+            continue
+        name = _unnumbered(name, siblings)
+        attributes = value.get("#attributes")
+        attributes = attributes if type(attributes) is dict else _NOTHING
+        own = {key: each for key, each in attributes.items() if key.partition(":")[0] != "xmlns"}
+        if "#text" in value:
+            found.append((name or "Data", text(value["#text"])))
+        found.extend((f"{name}_{key}" if name else key, text(each)) for key, each in own.items())
+        children = [(key, each, value) for key, each in value.items() if key not in ("#attributes", "#text")]
+        if name and not children and not own and "#text" not in value:
+            found.append((name, ""))
+        stack.extend(reversed(children))
+    return found
+
+
+def _unnumbered(name: str, siblings: dict[str, Any]) -> str:
+    """Return `Header` for `Header_2` if `Header` and `Header_1` stand beside it."""
+    base, _, digits = name.rpartition("_")
+    if not base or base not in siblings or not digits.isdecimal() or digits.startswith("0"):
+        return name
+    before = int(digits) - 1
+    return base if before == 0 or f"{base}_{before}" in siblings else name
+
+
+def fields(pairs: Iterable[tuple[str, str | None]]) -> Fields:
+    """Return names and values of an event's fields from (name, value) as the record has them.
+
+    Values without a name are joined by line feeds into one field `Data`.
+    """
+    named: list[str] = []
+    values: list[str | None] = []
+    data_at = -1
+    for name, value in pairs:
+        if name in ("", "Data"):
+            if data_at >= 0:
+                values[data_at] = f"{values[data_at] or ''}\n{value or ''}"
+                continue
+            data_at, name = len(named), "Data"
+        named.append(name)
+        values.append(value)
+    keys = tuple(named)
+    return _NAMES.get(keys) or field_names(keys), values
+
+
+def field_names(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names under which an event's fields are stored, from the names that the record has.
+
+    A name of the System columns becomes `EventData_<name>`; a name used before in the event, compared
+    without case, becomes `<name>_2`, `_3`, … The answer is remembered. Raises _NestedError if a key
+    of the Rust parser's own (`#attributes`, `#text`) is among them.
+    """
+    seen: set[str] = set()
+    names: list[str] = []
+    for key in keys:
+        if key.startswith("#"):
+            raise _NestedError
+        key = key or "Data"
+        first = name = f"EventData_{key}" if key.lower() in RESERVED_NAMES else key
+        count = 1
+        while name.lower() in seen:
+            count += 1
+            name = f"{first}_{count}"
+        seen.add(name.lower())
+        names.append(name)
+    if len(_NAMES) >= _CACHE_LIMIT:
+        _NAMES.clear()
+    result = _NAMES[keys] = tuple(names)
+    return result
+
+
+def text(value: Any) -> str:
+    """Return a value of any JSON type as it is stored: see docs/architecture.md."""
+    kind = type(value)
+    if kind is str:
+        return field_text(value)
+    if kind is int:
+        return str(value)
+    if kind is bool:
+        return "true" if value else "false"
+    if value is None:
+        return ""
+    if kind is list:
+        return "\n".join([text(each) if type(each) is not list else json_text(each) for each in value])
+    if kind is dict:
+        return text(value["#text"]) if len(value) == 1 and "#text" in value else json_text(value)
+    return str(value)
+
+
+def json_text(value: Any) -> str:
+    """Return a nested value as JSON, or a note if it nests deeper than can be written."""
+    try:
+        return orjson.dumps(value).decode("utf-8")
+    except orjson.JSONEncodeError:
+        return "(nested too deep)"
+
+
+def field_text(value: str) -> str:
+    """Return a text value; a GUID is braced and in lower case.
+
+    The Rust parser writes a binary GUID bare and in upper case, Windows braced in either case. A bare GUID
+    in lower case is a text that some provider wrote so (ScriptBlockId of PowerShell), and stays.
+    """
+    return value if not 36 <= len(value) <= 38 else _GUIDS.get(value) or _guid_text(value)
+
+
+def _guid_text(value: str) -> str:
+    """Return `field_text` of a text as long as a GUID, and remember it."""
+    result = value
+    if _GUID.fullmatch(value) and (value[0] == "{" or not value.islower()):
+        result = value.lower() if value[0] == "{" else f"{{{value.lower()}}}"
+    if len(_GUIDS) >= _CACHE_LIMIT:
+        _GUIDS.clear()
+    _GUIDS[value] = result
+    return result
+
+
+def guid(value: Any) -> str | None:
+    """Return a GUID of the System element with braces, in lower case; None for none."""
+    if type(value) is not str or not value:
+        return None
+    return value.lower() if value[0] == "{" else f"{{{value.lower()}}}"
+
+
+def optional_text(value: Any) -> str | None:
+    """Return a value of the System element as text; None for none."""
+    return text(value) or None if value is not None else None
+
+
+def integer(value: Any) -> int | None:
+    """Return an integer of the System element, written in decimal or 0x…; None if it is none or too large."""
+    if type(value) is not int:
+        if type(value) is not str:
+            return None
+        try:
+            value = int(value, 16 if value[:2] in ("0x", "0X") else 10)
+        except ValueError:
+            return None
+    return value if -MAX_INTEGER <= value <= MAX_INTEGER else None
+
+
+def keywords(value: Any) -> str | None:
+    """Return the keyword mask as Windows writes it, `0x8020000000000000`, from text or integer.
+
+    A shipper may write the mask as a signed 64-bit integer (NXLog does).
+    """
+    if type(value) is str:
+        if value[:2] == "0x":
+            return value
+        if not value.lstrip("-").isdecimal():
+            return value.lower() if value[:2] == "0X" else None
+        value = int(value)
+    if type(value) is not int:
+        return None
+    return f"0x{value & 0xFFFFFFFFFFFFFFFF:x}"
+
+
+def system_time(value: Any) -> datetime | None:
+    """Return the time of a SystemTime attribute in UTC; None if it is none.
+
+    Windows writes ISO 8601 with 'Z' and seven to nine digits, of which six are kept. Without a zone it is
+    UTC: the attribute has no other meaning (MS-EVEN6, SystemTime is a FILETIME).
+    """
+    try:
+        time = datetime.fromisoformat(value)
+    except (ValueError, TypeError):
+        return None
+    if time.tzinfo is UTC:
+        return time
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
