@@ -1,0 +1,1 @@
+"""The case folder: evidence in, tables and views out."""

@@ -1,0 +1,112 @@
+"""The same record reached through two files is one event.
+
+A Windows event is the same if computer, channel, record id, event id and second agree: whatever shipped it
+(a copy of the log, a forwarded copy, JSON of an agent) keeps these. Events without record id are the same if
+every field agrees. Within one file nothing is ever a duplicate. Of the copies the one in EVTX counts, then
+the one in the file whose hash sorts first, so that the choice does not depend on order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+
+from detector.case.channels import view_of
+from detector.case.journal import ReadSegment
+from detector.engines import Engine
+from detector.tables.results import schema
+
+DUPLICATE_COLUMNS: dict[str, pa.DataType] = {
+    "evidence_id": pa.string(),
+    "evidence_offset": pa.int64(),
+    "view": pa.string(),
+}
+
+# Finds: rows of a channel's view that another evidence file holds too, except the one that counts.
+# Needs: a windows_* view with its System columns; candidates(evidence_id, rank).
+_NUMBERED = """
+WITH event AS (
+    SELECT evidence_id, evidence_offset, candidates.rank,
+           lower(Computer) AS computer, EventRecordID, EventID,
+           date_trunc('second', TimeCreated) AS second
+    FROM "{view}" JOIN candidates USING (evidence_id)
+    WHERE EventRecordID IS NOT NULL
+), ranked AS (
+    SELECT evidence_id, evidence_offset,
+           first_value(evidence_id) OVER (
+               PARTITION BY computer, EventRecordID, EventID, second
+               ORDER BY rank, evidence_id, evidence_offset
+           ) AS counted
+    FROM event
+)
+SELECT evidence_id, evidence_offset FROM ranked WHERE evidence_id <> counted
+"""
+
+# The same for events without record id, by all fields.
+_UNNUMBERED = """
+WITH event AS (
+    SELECT part.evidence_id, part.evidence_offset, candidates.rank,
+           hash(struct_pack({fields})) AS content
+    FROM "{view}" AS part JOIN candidates USING (evidence_id)
+    WHERE part.EventRecordID IS NULL
+), ranked AS (
+    SELECT evidence_id, evidence_offset,
+           first_value(evidence_id) OVER (
+               PARTITION BY content ORDER BY rank, evidence_id, evidence_offset
+           ) AS counted
+    FROM event
+)
+SELECT evidence_id, evidence_offset FROM ranked WHERE evidence_id <> counted
+"""
+
+_ORIGIN = {"site", "evidence_id", "evidence_offset", "evidence_record"}
+
+
+def find_duplicates(engine: Engine, segments: Sequence[ReadSegment]) -> pa.Table:
+    """Return the events that do not count, columns as `DUPLICATE_COLUMNS`, ordered."""
+    ranks = {segment.evidence_id: 0 if segment.format == "evtx" else 1 for segment in segments}
+    tables = [schema(DUPLICATE_COLUMNS).empty_table()]
+    for view, (numbered, unnumbered) in sorted(_candidates(segments).items()):
+        fields = ", ".join(
+            f'c{index} := part."{name}"'
+            for index, name in enumerate(engine.columns(view))
+            if name not in _ORIGIN
+        )
+        for sql, evidence in ((_NUMBERED, numbered), (_UNNUMBERED, unnumbered)):
+            if len(evidence) < 2:
+                continue
+            chosen = sorted(evidence)
+            engine.register(
+                "candidates", pa.table({"evidence_id": chosen, "rank": [ranks[each] for each in chosen]})
+            )
+            found = engine.execute(sql.format(view=view, fields=fields))
+            tables.append(found.append_column("view", pa.array([view] * found.num_rows, pa.string())))
+    result = pa.concat_tables(tables)
+    return result.sort_by(
+        [("view", "ascending"), ("evidence_id", "ascending"), ("evidence_offset", "ascending")]
+    )
+
+
+def _candidates(segments: Iterable[ReadSegment]) -> dict[str, tuple[set[str], set[str]]]:
+    """Return view -> (evidence whose record ids overlap with another's, evidence without record ids)."""
+    ranges: dict[tuple[str, str], list[tuple[int, int, str]]] = defaultdict(list)
+    found: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    for segment in segments:
+        for each in segment.channels:
+            view = view_of(each.channel)
+            if each.first_record_id is None or each.last_record_id is None:
+                found[view][1].add(segment.evidence_id)
+            else:
+                key = (view, each.computer.lower())
+                ranges[key].append((each.first_record_id, each.last_record_id, segment.evidence_id))
+    for (view, _), spans in ranges.items():
+        spans.sort()
+        reach, holder = -1, ""
+        for first, last, evidence_id in spans:
+            if first <= reach and evidence_id != holder:
+                found[view][0].update((evidence_id, holder))
+            if last > reach:
+                reach, holder = last, evidence_id
+    return found

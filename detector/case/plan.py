@@ -1,0 +1,49 @@
+"""Dividing evidence into pieces of work for the workers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+
+from detector.case.inspect import SEGMENT_BYTES
+from detector.case.read import Segment, Task
+
+
+def plan(segments: Iterable[Segment], workers: int) -> list[Task]:
+    """Group segments into tasks, largest first; small files are read together.
+
+    Members of one archive stay together (one pass over it). The size of a task follows from the total, so
+    that all workers are busy, but never exceeds what one finished line of the journal may cost to redo.
+    """
+    groups: dict[tuple[str, int], list[Segment]] = defaultdict(list)
+    for segment in segments:
+        member = segment.evidence.member
+        key = (str(member.location), segment.index if member.name is None else 0)
+        groups[key].append(segment)
+    ordered = sorted(groups.items(), key=lambda item: (-_bytes(item[1]), item[0]))
+    total = sum(_bytes(group) for _, group in ordered)
+    target = max(1, min(SEGMENT_BYTES, total // (workers * 3) if workers else SEGMENT_BYTES))
+    tasks: list[Task] = []
+    pending: list[Segment] = []
+    for _, group in ordered:
+        pending += group
+        if _bytes(pending) >= target:
+            tasks.append(_task(pending))
+            pending = []
+    if pending:
+        tasks.append(_task(pending))
+    return tasks
+
+
+def _bytes(segments: Iterable[Segment]) -> int:
+    return sum(
+        (segment.evidence.size if segment.end is None else segment.end) - segment.start
+        for segment in segments
+    )
+
+
+def _task(segments: list[Segment]) -> Task:
+    keys = sorted(f"{segment.evidence.sha256}:{segment.index}/{segment.count}" for segment in segments)
+    name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
+    return Task(name, tuple(segments), _bytes(segments))

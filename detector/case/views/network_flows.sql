@@ -1,0 +1,48 @@
+-- view: network_flows
+-- finds: connections allowed or refused, as a firewall or the host itself saw them
+-- columns: time, site, host, src_ip, src_port, src_host, dst_ip, dst_port, dst_host, protocol, action, direction,
+--   process, account, duration, bytes_sent, bytes_received, event_id, source, evidence_id, evidence_offset
+-- needs: firewall(site, evidence_id, evidence_offset, time, device, event_type, event_id, action, user, src_ip, src_port, src_host, dst_ip, dst_port, dst_host, protocol, direction, duration, bytes_sent, bytes_received)
+-- needs: windows_security(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, Application, Direction, SourceAddress, SourcePort, DestAddress, DestPort, Protocol)
+-- needs: windows_sysmon(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, Image, User, Protocol, Initiated, SourceIp, SourcePort, SourceHostname, DestinationIp, DestinationPort, DestinationHostname)
+--
+-- host is who logged it (the firewall's name, or the Windows host). src is who opened the connection: in 5156 and
+-- 5157 SourceAddress is the local end, so that an inbound one (%%14592) is turned round; a Sysmon 3 that was not
+-- initiated by the host is written with the ends of the answer and is turned round likewise where the ports say so.
+SELECT time, site, upper(split_part(device, '.', 1)) AS host, src_ip, src_port, upper(src_host) AS src_host, dst_ip,
+    dst_port, upper(dst_host) AS dst_host, protocol, CASE WHEN action IN ('deny', 'drop', 'reset') THEN 'deny'
+         ELSE 'allow' END AS action,
+    direction, NULL::VARCHAR AS process, lower("user") AS account, duration, bytes_sent, bytes_received, event_id,
+    'firewall' AS source, evidence_id, evidence_offset
+FROM firewall WHERE event_type = 'traffic'
+UNION ALL
+SELECT TimeCreated, site, upper(split_part(Computer, '.', 1)),
+    ip_normal(CASE WHEN Direction = '%%14592' THEN DestAddress ELSE SourceAddress END),
+    try_cast(CASE WHEN Direction = '%%14592' THEN DestPort ELSE SourcePort END AS BIGINT),
+    CASE WHEN Direction <> '%%14592' THEN upper(split_part(Computer, '.', 1)) END,
+    ip_normal(CASE WHEN Direction = '%%14592' THEN SourceAddress ELSE DestAddress END),
+    try_cast(CASE WHEN Direction = '%%14592' THEN SourcePort ELSE DestPort END AS BIGINT),
+    CASE WHEN Direction = '%%14592' THEN upper(split_part(Computer, '.', 1)) END,
+    CASE Protocol WHEN '6' THEN 'tcp' WHEN '17' THEN 'udp' WHEN '1' THEN 'icmp' WHEN '58' THEN 'icmp'
+         ELSE Protocol END,
+    CASE WHEN EventID IN (5152, 5157) THEN 'deny' ELSE 'allow' END,
+    CASE Direction WHEN '%%14592' THEN 'inbound' WHEN '%%14593' THEN 'outbound' END, Application, NULL, NULL, NULL,
+    NULL, CAST(EventID AS VARCHAR), 'windows_security', evidence_id, evidence_offset
+FROM windows_security WHERE EventID IN (5152, 5156, 5157)
+UNION ALL
+SELECT TimeCreated, site, upper(split_part(Computer, '.', 1)),
+    ip_normal(CASE WHEN answered THEN DestinationIp ELSE SourceIp END),
+    try_cast(CASE WHEN answered THEN DestinationPort ELSE SourcePort END AS BIGINT),
+    CASE WHEN Initiated = 'true' THEN upper(split_part(Computer, '.', 1))
+         WHEN answered THEN nullif(upper(split_part(DestinationHostname, '.', 1)), '')
+         ELSE nullif(upper(split_part(SourceHostname, '.', 1)), '') END,
+    ip_normal(CASE WHEN answered THEN SourceIp ELSE DestinationIp END),
+    try_cast(CASE WHEN answered THEN SourcePort ELSE DestinationPort END AS BIGINT),
+    CASE WHEN Initiated = 'true' THEN nullif(upper(split_part(DestinationHostname, '.', 1)), '')
+         ELSE upper(split_part(Computer, '.', 1)) END,
+    lower(Protocol), 'allow', CASE WHEN Initiated = 'true' THEN 'outbound' ELSE 'inbound' END, Image,
+    lower(split_part("User", '\', -1)), NULL, NULL, NULL, CAST(EventID AS VARCHAR), 'windows_sysmon', evidence_id,
+    evidence_offset
+FROM (SELECT *, Initiated = 'false' AND try_cast(SourcePort AS INTEGER) < 49152
+          AND try_cast(DestinationPort AS INTEGER) >= 49152 AS answered
+      FROM windows_sysmon WHERE EventID = 3)

@@ -1,0 +1,173 @@
+"""Records into Parquet part files, in bounded memory.
+
+Windows events are gathered by channel and by list of field names: all events of one kind share it, so that
+columns come from transposing rows. A batch is written when it reaches `BATCH_ROWS` or `BATCH_BYTES`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from detector.case.journal import Part
+from detector.errors import CaseError
+from detector.tables.evidence import WARNING_COLUMNS, ReadWarning
+from detector.tables.network import FIREWALL_COLUMNS, VPN_COLUMNS, NetworkRecord
+from detector.tables.results import schema
+from detector.tables.windows import ORIGIN_COLUMNS, WINDOWS_COLUMNS, WindowsRecord
+
+BATCH_ROWS = 40_000
+BATCH_BYTES = 48 * 1024 * 1024
+
+_COMPRESSION = "zstd"
+_CHANNEL_AT = list(WINDOWS_COLUMNS).index("Channel") - len(ORIGIN_COLUMNS)
+_FIXED = tuple(WINDOWS_COLUMNS.items())
+_SCHEMAS = {
+    "firewall": schema(FIREWALL_COLUMNS),
+    "vpn": schema(VPN_COLUMNS),
+    "warnings": schema(WARNING_COLUMNS),
+}
+
+
+class PartWriter:
+    """Gathers the records of one piece of work and writes them below `tables/` of a case folder.
+
+    `task` names the piece of work and makes the file names unique. Raises CaseError when the disk refuses.
+    """
+
+    def __init__(self, case: Path, task: str) -> None:
+        self._case = case
+        self._task = task
+        self._parts: list[Part] = []
+        # channel -> field names -> rows of (origin + System + values)
+        self._windows: dict[str, dict[tuple[str, ...], list[tuple[Any, ...]]]] = {}
+        self._others: dict[str, list[dict[str, Any]]] = {name: [] for name in _SCHEMAS}
+        self._rows = 0
+        self._bytes = 0
+        self._count = 0
+
+    def add_windows(self, record: WindowsRecord, site: str, evidence_id: str) -> None:
+        """Add one Windows event."""
+        channel = record.system[_CHANNEL_AT] or ""
+        shapes = self._windows.get(channel)  # type: ignore[arg-type]
+        if shapes is None:
+            shapes = self._windows[channel] = {}  # type: ignore[index]
+        rows = shapes.get(record.names)
+        if rows is None:
+            rows = shapes[record.names] = []
+        rows.append((site, evidence_id, record.offset, record.number, *record.system, *record.values))
+        self._grown(record.size)
+
+    def add_network(self, record: NetworkRecord, site: str, evidence_id: str) -> None:
+        """Add one line of a network device."""
+        row = record.columns | {
+            "site": site,
+            "evidence_id": evidence_id,
+            "evidence_offset": record.offset,
+            "evidence_record": record.number,
+            "fields": list(record.fields.items()),
+            "raw": record.raw,
+        }
+        self._others[record.table].append(row)
+        self._grown(len(record.raw) * 3)
+
+    def add_warning(self, warning: ReadWarning, evidence_id: str, path: str) -> None:
+        """Add a warning."""
+        self._others["warnings"].append(
+            {
+                "evidence_id": evidence_id,
+                "path": path,
+                "offset": warning.offset,
+                "records": warning.records,
+                "reason": warning.reason,
+            }
+        )
+        self._grown(len(warning.reason))
+
+    def finish(self) -> tuple[Part, ...]:
+        """Write what is left and return all part files written."""
+        self._flush()
+        return tuple(self._parts)
+
+    def _grown(self, size: int) -> None:
+        self._rows += 1
+        self._bytes += size
+        if self._rows >= BATCH_ROWS or self._bytes >= BATCH_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        for channel, shapes in self._windows.items():
+            self._write("windows", channel, windows_table(shapes))
+        for name, rows in self._others.items():
+            if rows:
+                self._write(name, None, rows_table(rows, _SCHEMAS[name]))
+                rows.clear()
+        self._windows.clear()
+        self._rows = self._bytes = 0
+        self._count += 1
+
+    def _write(self, table: str, channel: str | None, data: pa.Table) -> None:
+        folder = f"tables/{table}" if channel is None else f"tables/{table}/{_folder_name(channel)}"
+        file = f"{folder}/{self._task}-{self._count}.parquet"
+        write_parquet(data, self._case / file)
+        self._parts.append(Part(table, channel, file, data.num_rows, tuple(data.column_names)))
+
+
+def windows_table(shapes: dict[tuple[str, ...], list[tuple[Any, ...]]]) -> pa.Table:
+    """Return one Arrow table of the events of one channel, given as rows by their list of field names.
+
+    Columns: WINDOWS_COLUMNS, then the fields. Names that differ in case only are one column.
+    """
+    canonical: dict[str, str] = {}
+    tables: list[pa.Table] = []
+    for names, rows in shapes.items():
+        columns = list(zip(*rows, strict=True))
+        arrays = [pa.array(column, kind) for column, (_, kind) in zip(columns, _FIXED, strict=False)]
+        arrays += [text_array(column) for column in columns[len(_FIXED) :]]
+        labels = [name for name, _ in _FIXED]
+        labels += [canonical.setdefault(name.lower(), name) for name in names]
+        tables.append(pa.table(arrays, names=labels))
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def text_array(values: Sequence[str | None]) -> pa.Array:
+    """Return a text column; lone surrogates, which no valid log holds, are written as escapes."""
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError:
+        clean = [None if v is None else v.encode("utf-8", "backslashreplace").decode() for v in values]
+        return pa.array(clean, pa.string())
+
+
+def rows_table(rows: Iterable[dict[str, Any]], wanted: pa.Schema) -> pa.Table:
+    """Return an Arrow table of rows given as dictionaries; keys that they lack are NULL."""
+    rows = list(rows)
+    arrays = [
+        text_array([row.get(entry.name) for row in rows])
+        if pa.types.is_string(entry.type)
+        else pa.array([row.get(entry.name) for row in rows], entry.type)
+        for entry in wanted
+    ]
+    return pa.table(arrays, schema=wanted)
+
+
+def write_parquet(data: pa.Table, path: Path) -> None:
+    """Write a table so that the file is there whole or not at all; raises CaseError with the reason."""
+    temporary = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(data, temporary, compression=_COMPRESSION)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise CaseError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _folder_name(channel: str) -> str:
+    """Return a folder name for a channel that every file system takes."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", channel)[:80].strip("_") or "unknown"
