@@ -3,8 +3,7 @@
 -- columns: time, site, host, computer, action, target, target_domain, target_sid, member, member_sid,
 --   is_privileged, account, account_domain, account_sid, logon_id, event_id, source, evidence_id, evidence_offset
 -- needs: windows_security(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, TargetUserName, TargetDomainName, TargetSid, MemberName, MemberSid, SubjectUserName, SubjectDomainName, SubjectUserSid, SubjectLogonId, NewTargetUserName)
---
--- target is the account, or the group that got or lost a member. is_privileged: a group whose SID is that of the
+-- notes: target is the account, or the group that got or lost a member. is_privileged: a group whose SID is that of the
 -- local Administrators, Backup or Account or Server Operators, Domain / Enterprise / Schema Admins.
 SELECT TimeCreated AS time, site, upper(split_part(Computer, '.', 1)) AS host, Computer AS computer,
     CASE EventID WHEN 4720 THEN 'created' WHEN 4722 THEN 'enabled' WHEN 4723 THEN 'password_changed'

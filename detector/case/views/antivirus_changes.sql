@@ -3,9 +3,8 @@
 -- columns: time, site, host, computer, action, product, vendor, detail, account_sid, event_id, source, evidence_id,
 --   evidence_offset
 -- needs: software_changes, services
--- needs: windows_windows_defender(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, Security_UserID, New Value)
---
--- action: removed, installed, updated (Windows Installer); disabled (Defender 5001, 5010, 5012; a service set to
+-- needs: windows_defender(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, Security_UserID, New Value)
+-- notes: action: removed, installed, updated (Windows Installer); disabled (Defender 5001, 5010, 5012; a service set to
 -- disabled), stopped (service), started, enabled (Defender 5000), exclusion (Defender 5007 that adds one), changed
 -- (other 5007 settings under Exclusions or Real-Time Protection). vendor is a word of the name, so that a removal and a
 -- later installation of the same vendor's next version can be joined. Names: the vendors' own documents.
@@ -66,9 +65,9 @@ SELECT TimeCreated, site, upper(split_part(Computer, '.', 1)), Computer,
          WHEN contains(lower("New Value"), '\exclusions\') THEN 'exclusion'
          WHEN regexp_matches(lower("New Value"), 'disable\w+ = 0x1') THEN 'disabled'
          ELSE 'changed' END,
-    'Windows Defender', 'microsoft', nullif("New Value", ''), Security_UserID, EventID, 'windows_windows_defender',
+    'Windows Defender', 'microsoft', nullif("New Value", ''), Security_UserID, EventID, 'windows_defender',
     evidence_id, evidence_offset
-FROM windows_windows_defender
+FROM windows_defender
 WHERE EventID IN (5000, 5001, 5010, 5012)
    OR (EventID = 5007 AND (contains(lower("New Value"), '\exclusions\')
                            OR regexp_matches(lower("New Value"), 'real-time protection\\disable')))

@@ -3,8 +3,7 @@
 -- columns: time, site, host, computer, account, account_domain, is_machine_account, authentication, outcome,
 --   failure, status, service, src_ip, src_port, src_host, event_id, source, evidence_id, evidence_offset
 -- needs: windows_security(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, TargetUserName, TargetDomainName, Workstation, IpAddress, IpPort, Status, ServiceName, PackageName)
---
--- Security 4768 (ticket-granting ticket), 4769 (service ticket), 4771 (Kerberos pre-authentication failed),
+-- notes: Security 4768 (ticket-granting ticket), 4769 (service ticket), 4771 (Kerberos pre-authentication failed),
 -- 4776 (NTLM). host is the one that judged. failure: Kerberos error code (RFC 4120, 7.5.9) or NTSTATUS.
 WITH raw AS (
     SELECT TimeCreated AS time, site, Computer AS computer, upper(split_part(Computer, '.', 1)) AS host,

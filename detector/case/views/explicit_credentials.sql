@@ -3,8 +3,7 @@
 -- columns: time, site, host, computer, account, account_domain, logon_id, used_account, used_domain, dst_host,
 --   dst_info, src_ip, process, is_local, event_id, source, evidence_id, evidence_offset
 -- needs: windows_security(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, SubjectUserName, SubjectDomainName, SubjectLogonId, TargetUserName, TargetDomainName, TargetServerName, TargetInfo, IpAddress, ProcessName)
---
--- Security 4648, logged on the host that the credentials were used from. dst_host is the server they were meant
+-- notes: Security 4648, logged on the host that the credentials were used from. dst_host is the server they were meant
 -- for, NULL if it is the host itself (is_local).
 WITH raw AS (
     SELECT *, upper(split_part(Computer, '.', 1)) AS host,

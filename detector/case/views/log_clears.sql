@@ -4,8 +4,7 @@
 --   evidence_id, evidence_offset
 -- needs: windows_security(site, evidence_id, evidence_offset, TimeCreated, EventID, Provider_Name, Computer, SubjectUserName, SubjectDomainName, SubjectUserSid, SubjectLogonId)
 -- needs: windows_system(site, evidence_id, evidence_offset, TimeCreated, EventID, Provider_Name, Computer, SubjectUserName, SubjectDomainName, Security_UserID, EventData_Channel)
---
--- Security 1102 (the Security log), System 104 (any other; `cleared` names it).
+-- notes: Security 1102 (the Security log), System 104 (any other; `cleared` names it).
 SELECT TimeCreated AS time, site, upper(split_part(Computer, '.', 1)) AS host, Computer AS computer,
     'Security' AS cleared, lower(nullif(SubjectUserName, '-')) AS account,
     upper(nullif(SubjectDomainName, '-')) AS account_domain, SubjectUserSid AS account_sid,

@@ -7,8 +7,7 @@
 -- needs: windows_security(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, TargetUserName, TargetDomainName, TargetUserSid, TargetLogonId, LogonType, AuthenticationPackageName, LmPackageName, LogonProcessName, WorkstationName, IpAddress, IpPort, ProcessName, Status, SubStatus, ElevatedToken)
 -- needs: windows_terminalservices_localsessionmanager(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, User, SessionID, Address)
 -- needs: windows_terminalservices_remoteconnectionmanager(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, Param1, Param2, Param3)
---
--- Security 4624 / 4625; TerminalServices 21, 25 (session began, was taken up again) and 1149 (credentials
+-- notes: Security 4624 / 4625; TerminalServices 21, 25 (session began, was taken up again) and 1149 (credentials
 -- accepted before the session), which often reach further back than a Security log that has been overwritten.
 -- host, src_host: first label of the name, upper case. account: without domain, lower case. src_host is what the
 -- client called itself, NULL where it names the host itself (types 2 and 10 do). failure: what the NTSTATUS in

@@ -5,8 +5,7 @@
 -- needs: firewall(site, evidence_id, evidence_offset, time, device, event_type, event_id, action, user, src_ip, src_port, src_host, dst_ip, dst_port, dst_host, protocol, direction, duration, bytes_sent, bytes_received)
 -- needs: windows_security(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, Application, Direction, SourceAddress, SourcePort, DestAddress, DestPort, Protocol)
 -- needs: windows_sysmon(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, Image, User, Protocol, Initiated, SourceIp, SourcePort, SourceHostname, DestinationIp, DestinationPort, DestinationHostname)
---
--- host is who logged it (the firewall's name, or the Windows host). src is who opened the connection: in 5156 and
+-- notes: host is who logged it (the firewall's name, or the Windows host). src is who opened the connection: in 5156 and
 -- 5157 SourceAddress is the local end, so that an inbound one (%%14592) is turned round; a Sysmon 3 that was not
 -- initiated by the host is written with the ends of the answer and is turned round likewise where the ports say so.
 SELECT time, site, upper(split_part(device, '.', 1)) AS host, src_ip, src_port, upper(src_host) AS src_host, dst_ip,

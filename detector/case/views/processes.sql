@@ -5,8 +5,7 @@
 --   integrity_level, original_file_name, hashes, current_directory, event_id, source, evidence_id, evidence_offset
 -- needs: windows_security(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, NewProcessName, NewProcessId, ProcessId, CommandLine, ParentProcessName, SubjectUserName, SubjectDomainName, SubjectUserSid, SubjectLogonId, TargetUserName, TargetDomainName, TargetUserSid, TargetLogonId, MandatoryLabel)
 -- needs: windows_sysmon(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, Image, CommandLine, ParentImage, ParentCommandLine, User, LogonId, ProcessId, ParentProcessId, ProcessGuid, ParentProcessGuid, IntegrityLevel, OriginalFileName, Hashes, CurrentDirectory)
---
--- Sysmon 1 and Security 4688; a host that has both gives two rows for a process. image_name is the file's name in
+-- notes: Sysmon 1 and Security 4688; a host that has both gives two rows for a process. image_name is the file's name in
 -- lower case. 4688 names a target user only where the process runs as another than its creator; command_line
 -- there needs its own audit setting.
 SELECT TimeCreated AS time, site, upper(split_part(Computer, '.', 1)) AS host, Computer AS computer,

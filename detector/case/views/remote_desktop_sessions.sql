@@ -6,8 +6,7 @@
 -- needs: windows_security(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, AccountName, AccountDomain, LogonID, SessionName, ClientName, ClientAddress)
 -- needs: windows_terminalservices_localsessionmanager(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, User, SessionID, Address)
 -- needs: windows_remotedesktopservices_rdpcorets(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, ConnType, ClientIP)
---
--- phase: connection (RdpCoreTS 131: a TCP or UDP connection, nobody has logged on yet), logon (4624 type 10,
+-- notes: phase: connection (RdpCoreTS 131: a TCP or UDP connection, nobody has logged on yet), logon (4624 type 10,
 -- TerminalServices 1149 / 21), failure (4625 type 10), reconnect (4778, 4624 type 7 from another address, 25),
 -- disconnect (4779, 24), logoff (23). With Network Level Authentication a 4624 of type 3 comes before; it is in
 -- logons only, since type 3 alone does not say remote desktop.

@@ -4,8 +4,7 @@
 --   source, evidence_id, evidence_offset
 -- needs: windows_security(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, TaskName, TaskContent, TaskContentNew, SubjectUserName, SubjectDomainName, SubjectLogonId)
 -- needs: windows_taskscheduler(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, TaskName, UserContext, UserName, ActionName, Path)
---
--- Security 4698 to 4702; TaskScheduler 106 (registered), 140 (updated), 141 (deleted), 129 / 200 (run).
+-- notes: Security 4698 to 4702; TaskScheduler 106 (registered), 140 (updated), 141 (deleted), 129 / 200 (run).
 SELECT TimeCreated AS time, site, upper(split_part(Computer, '.', 1)) AS host, Computer AS computer,
     CASE EventID WHEN 4698 THEN 'registered' WHEN 4699 THEN 'deleted' WHEN 4700 THEN 'enabled'
          WHEN 4701 THEN 'disabled' ELSE 'updated' END AS action,

@@ -4,13 +4,12 @@
 --   service_account, account, account_domain, account_sid, logon_id, event_id, source, evidence_id, evidence_offset
 -- needs: windows_security(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, ServiceName, ServiceFileName, ServiceStartType, ServiceAccount, SubjectUserName, SubjectDomainName, SubjectUserSid, SubjectLogonId)
 -- needs: windows_system(site, evidence_id, evidence_offset, TimeCreated, EventID, Provider_Name, Computer, ServiceName, ImagePath, StartType, AccountName, Security_UserID, param1, param2, param3, param4, Binary)
---
--- System 7045, Security 4697 (installed); 7036 (started, stopped); 7040 (start type); 7031, 7034 (crashed). The state
+-- notes: System 7045, Security 4697 (installed); 7036 (started, stopped); 7040 (start type); 7031, 7034 (crashed). The state
 -- in 7036 is in the language of Windows; Binary holds the service's short name and the state's number in UTF-16
 -- (SERVICE_STOPPED is 1, SERVICE_RUNNING 4), so any language is understood.
 WITH scm AS (
-    SELECT *, CASE WHEN EventID = 7036 AND regexp_full_match(Binary, '(?:[0-7][0-9A-Fa-f]00)+')
-        THEN rtrim(decode(from_hex(regexp_replace(Binary, '(..)00', '\1', 'g'))), chr(0)) END AS short
+    SELECT *, CASE WHEN EventID = 7036 AND regexp_full_match("Binary", '(?:[0-7][0-9A-Fa-f]00)+')
+        THEN rtrim(decode(from_hex(regexp_replace("Binary", '(..)00', '\1', 'g'))), chr(0)) END AS short
     FROM windows_system
     WHERE EventID IN (7031, 7034, 7036, 7040, 7045) AND Provider_Name = 'Service Control Manager'
 )

@@ -3,8 +3,7 @@
 -- columns: time, site, host, computer, share, share_path, target, access_mask, is_admin_share, is_write, account,
 --   account_domain, account_sid, logon_id, src_ip, src_port, event_id, source, evidence_id, evidence_offset
 -- needs: windows_security(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, ShareName, ShareLocalPath, RelativeTargetName, AccessMask, SubjectUserName, SubjectDomainName, SubjectUserSid, SubjectLogonId, IpAddress, IpPort)
---
--- Security 5140 (share) and 5145 (file below it). is_write: the mask holds WriteData or AppendData (0x2, 0x4).
+-- notes: Security 5140 (share) and 5145 (file below it). is_write: the mask holds WriteData or AppendData (0x2, 0x4).
 SELECT TimeCreated AS time, site, upper(split_part(Computer, '.', 1)) AS host, Computer AS computer,
     upper(split_part(ShareName, '\', -1)) AS share, nullif(ShareLocalPath, '') AS share_path,
     nullif(nullif(RelativeTargetName, '-'), '') AS target, AccessMask AS access_mask,

@@ -3,13 +3,12 @@
 -- columns: time, site, host, computer, action, succeeded, product, version, manufacturer, status, account_sid,
 --   product_code, event_id, source, evidence_id, evidence_offset
 -- needs: windows_application(site, evidence_id, evidence_offset, TimeCreated, EventID, Provider_Name, Computer, Security_UserID, Data, Binary)
---
--- MsiInstaller 1033 / 11707 / 11708 (installed, failed), 1034 / 11724 / 11725 (removed, failed), 1035 / 1036 / 1022
+-- notes: MsiInstaller 1033 / 11707 / 11708 (installed, failed), 1034 / 11724 / 11725 (removed, failed), 1035 / 1036 / 1022
 -- (reconfigured, updated). 1033 to 1036 carry name, version, language, status, manufacturer as separate values; 117xx
 -- carry one sentence in the language of Windows, `Product: NAME -- …`, of which only NAME is read.
 WITH msi AS (
     SELECT *, string_split(Data, chr(10)) AS part,
-        CASE WHEN regexp_full_match(Binary, '7[Bb](?:[0-7][0-9A-Fa-f]){37}.*') THEN decode(from_hex(Binary[1:76])) END AS code
+        CASE WHEN regexp_full_match("Binary", '7[Bb](?:[0-7][0-9A-Fa-f]){37}.*') THEN decode(from_hex("Binary"[1:76])) END AS code
     FROM windows_application
     WHERE Provider_Name = 'MsiInstaller'
       AND EventID IN (1022, 1033, 1034, 1035, 1036, 11707, 11708, 11724, 11725)

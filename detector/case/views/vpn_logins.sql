@@ -4,8 +4,7 @@
 --   reason, session_id, event_id, source, evidence_id, evidence_offset
 -- needs: vpn(site, evidence_id, evidence_offset, time, device, event_type, event_id, outcome, user, user_original, src_ip, src_country, assigned_ip, vpn_type, reason, session_id)
 -- needs: firewall(site, evidence_id, evidence_offset, time, device, event_type, event_id, action, outcome, user, user_original, src_ip, src_country, session_id)
---
--- kind: user (vpn: credentials judged, or a session began) or admin (an administrator's login to the device).
+-- notes: kind: user (vpn: credentials judged, or a session began) or admin (an administrator's login to the device).
 SELECT time, site, device, 'user' AS kind, lower("user") AS account, user_original AS account_original,
     coalesce(CASE WHEN outcome <> 'unknown' THEN outcome END,
              CASE WHEN event_type = 'session_start' THEN 'success' ELSE 'unknown' END) AS outcome,

@@ -3,8 +3,7 @@
 -- columns: started, ended, site, device, account, src_ip, src_country, assigned_ip, vpn_type, session_id, duration,
 --   bytes_sent, bytes_received, evidence_id, evidence_offset, end_evidence_id, end_evidence_offset
 -- needs: vpn(site, evidence_id, evidence_offset, time, device, event_type, outcome, user, src_ip, src_country, assigned_ip, vpn_type, session_id, duration, bytes_sent, bytes_received)
---
--- An end belongs to the last beginning before it with the same device, user and session id, or, where the device
+-- notes: An end belongs to the last beginning before it with the same device, user and session id, or, where the device
 -- writes no id, the same address. ended is NULL where the log says nothing of it; evidence_* name the beginning.
 WITH marks AS (
     SELECT *, lower("user") AS account, coalesce(session_id, src_ip, '') AS tunnel
