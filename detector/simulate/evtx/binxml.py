@@ -27,8 +27,9 @@ NAME_BUCKETS = 64
 TEMPLATE_BUCKETS = 32
 
 FRAGMENT_HEADER = b"\x0f\x01\x01\x00"
-TEMPLATE_INSTANCE = struct.Struct("<BBII")
-"""Token 0x0c, 0x01, first four bytes of the template's GUID, offset of the definition in the chunk."""
+# Token 0x0c, 0x01, first four bytes of the template's GUID, offset of the definition in the chunk.
+_TEMPLATE_INSTANCE = struct.Struct("<BBII")
+INSTANCE_SIZE = len(FRAGMENT_HEADER) + _TEMPLATE_INSTANCE.size
 _DEFINITION = struct.Struct("<I16sI")
 _NAME = struct.Struct("<IHH")
 _U32 = struct.Struct("<I")
@@ -106,39 +107,62 @@ class Element:
 
 
 class ChunkTables:
-    """The names and templates that one chunk has defined so far, and their hash tables."""
+    """The names and templates that one chunk has defined so far, and their hash tables.
+
+    Treated as immutable: `define` returns new tables, so that a record that does not fit leaves no trace.
+    """
+
+    _REMEMBERED_DEPTH = 2
+    _REMEMBERED = 256
 
     def __init__(self) -> None:
         self.names: dict[str, int] = {}
-        self.templates: dict[bytes, int] = {}
-        """Offset in the chunk of each template's definition, by GUID."""
+        self.instances: dict[bytes, bytes] = {}
+        """Start of an instance of each defined template, by GUID: fragment header, token, id, offset."""
         self.name_buckets = [0] * NAME_BUCKETS
         self.template_buckets = [0] * TEMPLATE_BUCKETS
+        self._depth = 0
+        self._successors: dict[tuple[bytes, int], tuple[bytes, ChunkTables]] = {}
 
-    def copy(self) -> ChunkTables:
-        """Return a copy, to go back to where a record turns out not to fit."""
-        other = ChunkTables()
-        other.names = dict(self.names)
-        other.templates = dict(self.templates)
-        other.name_buckets = list(self.name_buckets)
-        other.template_buckets = list(self.template_buckets)
-        return other
+    def define(self, template: Template, offset: int) -> tuple[bytes, ChunkTables]:
+        """Return an instance's start at `offset` with the template's definition, and the tables after it.
+
+        The first record of every chunk defines its templates at the same places, so these results are kept.
+        """
+        key = (template.guid, offset)
+        found = self._successors.get(key)
+        if found is None:
+            tables = ChunkTables()
+            tables.names = dict(self.names)
+            tables.instances = dict(self.instances)
+            tables.name_buckets = list(self.name_buckets)
+            tables.template_buckets = list(self.template_buckets)
+            tables._depth = self._depth + 1
+            found = (tables._add(template, offset), tables)
+            if self._depth < self._REMEMBERED_DEPTH:
+                if len(self._successors) >= self._REMEMBERED:
+                    self._successors.clear()
+                self._successors[key] = found
+        return found
+
+    def _add(self, template: Template, offset: int) -> bytes:
+        place = offset + INSTANCE_SIZE
+        bucket = name_hash(struct.unpack("<8H", template.guid)) % TEMPLATE_BUCKETS
+        link = self.template_buckets[bucket]
+        self.template_buckets[bucket] = place
+        short_id = int.from_bytes(template.guid[:4], "little")
+        instance = FRAGMENT_HEADER + _TEMPLATE_INSTANCE.pack(0x0C, 0x01, short_id, place)
+        self.instances[template.guid] = instance
+        body = template.body(self, place + _DEFINITION.size)
+        return instance + _DEFINITION.pack(link, template.guid, len(body)) + body
 
     def define_name(self, name: str, offset: int) -> bytes:
-        """Register a name whose definition will stand at `offset`; return the definition."""
+        """Add a name, while a template is being added, that will stand at `offset`; return its definition."""
         digest, tail = _name_parts(name)
         bucket = digest % NAME_BUCKETS
         link = self.name_buckets[bucket]
         self.name_buckets[bucket] = self.names[name] = offset
         return _U32.pack(link) + tail
-
-    def define_template(self, template: Template, offset: int) -> bytes:
-        """Register a template whose definition will stand at `offset`; return the definition."""
-        bucket = name_hash(struct.unpack("<8H", template.guid)) % TEMPLATE_BUCKETS
-        link = self.template_buckets[bucket]
-        self.template_buckets[bucket] = self.templates[template.guid] = offset
-        body = template.body(self, offset + _DEFINITION.size)
-        return _DEFINITION.pack(link, template.guid, len(body)) + body
 
 
 @dataclass
@@ -202,11 +226,6 @@ class Template:
     def guid(self) -> bytes:
         """The template's identifier, derived from its content: equal templates have equal identifiers."""
         return hashlib.md5(repr(self.root).encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
-
-    @cached_property
-    def short_id(self) -> int:
-        """The first four bytes of the GUID, which each instance repeats."""
-        return int.from_bytes(self.guid[:4], "little")
 
     def body(self, tables: ChunkTables, offset: int) -> bytes:
         """Return the definition's body for its place in a chunk, defining the names that the chunk lacks.

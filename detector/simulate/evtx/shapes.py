@@ -11,6 +11,7 @@ written by Windows 7 to Windows 10. Two System forms exist:
 
 from __future__ import annotations
 
+import operator
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -45,15 +46,11 @@ class DataShape:
 
     def fill(self, values: Iterable[Any], limit: int) -> bytes | None:
         """Return the template instance's data for these values, or None where it exceeds `limit` bytes."""
-        parts = [encode(value) for encode, value in zip(self._encoders, values, strict=True)]
+        parts = list(map(operator.call, self._encoders, values))
         data = b"".join(parts)
         if len(data) > limit:
             return None
-        sizes = map(len, parts)
-        return (
-            self._pack_head(len(parts), *[size + kind for size, kind in zip(sizes, self._types, strict=True)])
-            + data
-        )
+        return self._pack_head(len(parts), *map(operator.add, map(len, parts), self._types)) + data
 
 
 def _encoding(kind: type) -> Any:

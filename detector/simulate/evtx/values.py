@@ -153,6 +153,18 @@ def utf16(text: str) -> bytes:
     return text.encode("utf-16-le")
 
 
+class _Strings(dict[str, bytes]):
+    """The bytes of short strings seen lately; most strings of a log occur again and again."""
+
+    def __missing__(self, text: str) -> bytes:
+        data = utf16(text)
+        if len(text) <= 64:
+            if len(self) >= 16384:
+                self.clear()
+            self[text] = data
+        return data
+
+
 @lru_cache(maxsize=4096)
 def sid_bytes(text: str) -> bytes:
     """Return a SID's binary form ([MS-DTYP] 2.4.2.2); raises EvidenceError where the text is not a SID."""
@@ -200,7 +212,7 @@ _PACK_U64 = struct.Struct("<Q").pack
 ENCODINGS: dict[type, Encoding] = {
     # A field without a value is declared as a string, so that readers print it as empty.
     type(None): Encoding(0x00, 0x01, lambda _: b""),
-    str: Encoding(0x01, 0x01, utf16),
+    str: Encoding(0x01, 0x01, _Strings().__getitem__),
     Int8: _number(0x03, "<b"),
     UInt8: _number(0x04, "<B"),
     Int16: _number(0x05, "<h"),

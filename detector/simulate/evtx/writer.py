@@ -21,8 +21,6 @@ from detector.simulate.evtx import shapes
 from detector.simulate.evtx.binxml import (
     CHUNK_HEADER_SIZE,
     CHUNK_SIZE,
-    FRAGMENT_HEADER,
-    TEMPLATE_INSTANCE,
     ChunkTables,
     Template,
 )
@@ -40,7 +38,6 @@ _U32 = struct.Struct("<I")
 _NO_RECORD = 0xFFFFFFFFFFFFFFFF
 _DIRTY = 0x1
 _CHUNK_FLAGS = 0x1  # not documented; every chunk of the logs compared has it
-_INSTANCE_SIZE = len(FRAGMENT_HEADER) + TEMPLATE_INSTANCE.size
 _RECORD_OVERHEAD = _RECORD_HEADER.size + 4
 _CACHE_LIMIT = 4096
 
@@ -104,9 +101,9 @@ class Event(NamedTuple):
 class _Chunk:
     """The chunk that is being filled."""
 
-    def __init__(self, first_number: int, first_id: int) -> None:
+    def __init__(self, tables: ChunkTables, first_number: int, first_id: int) -> None:
         self.data = bytearray(CHUNK_HEADER_SIZE)
-        self.tables = ChunkTables()
+        self.tables = tables
         self.first_number = first_number
         self.first_id = first_id
         self.count = 0
@@ -190,7 +187,8 @@ class EvtxWriter:
         self._max_chunks = max_chunks
         self._dirty = dirty
         self._chunks_written = 0
-        self._chunk = _Chunk(1, first_record_id)
+        self._no_tables = ChunkTables()
+        self._chunk = _Chunk(self._no_tables, 1, first_record_id)
         self._next_id = first_record_id
         self._last_begun = first_record_id
         self._data_shapes: dict[tuple[Any, ...], shapes.DataShape] = {}
@@ -245,43 +243,28 @@ class EvtxWriter:
         return f"{self.path.name}: event {event.event_id} of {event.provider} at {event.time}"
 
     def _append(self, event: Event, data_shape: shapes.DataShape, filled: bytes, is_user_data: bool) -> bool:
-        """Add the record to the current chunk, or return False where the chunk lacks room.
-
-        Unless the record is added, the chunk and its tables stay as they were.
-        """
+        """Add the record to the current chunk; return False, changing nothing, where the chunk lacks room."""
         chunk = self._chunk
         system, fields = self._system_of(event, is_user_data)
-        before = chunk.tables
-        known = before.templates
-        if system.template.guid not in known or data_shape.template.guid not in known:
-            chunk.tables = before.copy()
-        added = False
-        try:
-            record = self._record(system, fields, data_shape, filled)
-            added = len(chunk.data) + len(record) <= CHUNK_SIZE
-        finally:
-            if not added:
-                chunk.tables = before
-        if added:
-            chunk.last_offset = len(chunk.data)
-            chunk.data += record
-            chunk.count += 1
-        return added
-
-    def _record(
-        self, system: shapes.SystemShape, fields: tuple[Any, ...], data_shape: shapes.DataShape, filled: bytes
-    ) -> bytes:
-        """Return the record for the end of the current chunk, defining in its tables what is new."""
-        start = len(self._chunk.data) + _RECORD_HEADER.size
-        outer = self._instance(system.template, start)
-        inner = self._instance(data_shape.template, start + len(outer) + system.size)
-        used = _RECORD_OVERHEAD + len(outer) + system.size + len(inner) + len(filled) + 2
+        tables = chunk.tables
+        start = len(chunk.data)
+        outer = tables.instances.get(system.template.guid)
+        if outer is None:
+            outer, tables = tables.define(system.template, start + _RECORD_HEADER.size)
+        inner = tables.instances.get(data_shape.template.guid)
+        if inner is None:
+            place = start + _RECORD_HEADER.size + len(outer) + system.size
+            inner, tables = tables.define(data_shape.template, place)
+        inner_size = len(inner) + len(filled) + 1
+        used = _RECORD_OVERHEAD + len(outer) + system.size + inner_size + 1
         size = (used + 7) & ~7
-        return b"".join(
+        if start + size > CHUNK_SIZE:
+            return False
+        chunk.data += b"".join(
             (
                 _RECORD_HEADER.pack(b"**\0\0", size, self._next_id, fields[shapes.TIME_FIELD]),
                 outer,
-                system.fill(len(inner) + len(filled) + 1, fields),
+                system.fill(inner_size, fields),
                 inner,
                 filled,
                 # The ends of the inner and the outer stream, then padding to a multiple of 8.
@@ -289,16 +272,10 @@ class EvtxWriter:
                 _U32.pack(size),
             )
         )
-
-    def _instance(self, template: Template, offset: int) -> bytes:
-        """Return a fragment's start up to the template instance's data, with the definition if it is new."""
-        tables = self._chunk.tables
-        known = tables.templates.get(template.guid)
-        if known is not None:
-            return FRAGMENT_HEADER + TEMPLATE_INSTANCE.pack(0x0C, 0x01, template.short_id, known)
-        place = offset + _INSTANCE_SIZE
-        start = FRAGMENT_HEADER + TEMPLATE_INSTANCE.pack(0x0C, 0x01, template.short_id, place)
-        return start + tables.define_template(template, place)
+        chunk.tables = tables
+        chunk.last_offset = start
+        chunk.count += 1
+        return True
 
     def _data_of(self, data: Data) -> tuple[shapes.DataShape, Any, bool]:
         """Return the shape of an event's data, its values in order, and whether it is UserData."""
@@ -397,7 +374,7 @@ class EvtxWriter:
         chunk = self._chunk
         self._file.write(chunk.image())
         self._chunks_written += 1
-        self._chunk = _Chunk(chunk.first_number + chunk.count, chunk.first_id + chunk.count)
+        self._chunk = _Chunk(self._no_tables, chunk.first_number + chunk.count, chunk.first_id + chunk.count)
         self._last_begun = chunk.first_id
 
     def _header(self, flags: int) -> bytes:
