@@ -116,9 +116,10 @@ def _cuts(
     """Return where this file may be cut; members of archives, which cannot be sought in, never are."""
     if lines is None or size <= SEGMENT_BYTES * 3 // 2:
         return ()
-    if known.split == "chunk":
+    split = known.split_for(head)
+    if split == "chunk":
         return tuple((offset, 1) for offset in evtx_segments(size, SEGMENT_BYTES))
-    if known.split == "line" and not encoding_of(head).startswith("utf-16"):
+    if split == "line" and not encoding_of(head).startswith("utf-16"):
         return tuple(lines)
     return ()
 

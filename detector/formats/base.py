@@ -19,6 +19,7 @@ HEAD_BYTES = 65536
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 
 Record = WindowsRecord | NetworkRecord
+Split = Literal["line", "chunk", "never"]
 Item = Record | ReadWarning
 
 
@@ -78,11 +79,18 @@ class Format:
         the file can be read.
     split: where a large file may be cut into segments that separate workers read: 'line' behind any line
         feed, 'chunk' at EVTX chunks, 'never'.
+    split_by_head: where one format has files of either kind (JSON lines, JSON arrays): `split` for a file
+        with this head, instead of `split`.
     needs_zone: does this input contain times without zone? Told from the head; None means never.
     """
 
     name: str
     recognise: Callable[[bytes], bool]
     read: Callable[[Input], Iterator[Item]]
-    split: Literal["line", "chunk", "never"] = "never"
+    split: Split = "never"
     needs_zone: Callable[[bytes], bool] | None = None
+    split_by_head: Callable[[bytes], Split] | None = None
+
+    def split_for(self, head: bytes) -> Split:
+        """Return where a file with this head may be cut."""
+        return self.split if self.split_by_head is None else self.split_by_head(head)

@@ -80,7 +80,7 @@ def event_from_json(tree: dict[str, Any]) -> tuple[SystemValues, tuple[str, ...]
         if type(data) is dict and "UserData" not in event and "ProcessingErrorData" not in event:
             try:
                 keys = tuple(data)
-                names = _NAMES.get(keys) or field_names(keys)
+                names = _NAMES.get(keys) or field_names(keys, strict=True)
                 values: list[str | None] = [
                     value
                     if (kind := type(value)) is str and not 36 <= len(value) <= 38
@@ -145,6 +145,19 @@ def _system_from_json(get: Callable[[str], Any]) -> SystemValues:
         user,
         None,
     )
+
+
+def event_kind_of(raw: tuple[Any, ...]) -> tuple[str | int | None, ...]:
+    """Return `event_kind` of ten values of any JSON type; raises EvidenceError if one is no plain value."""
+    try:
+        return _KINDS.get(raw) or event_kind(raw)
+    except TypeError as error:
+        _refuse(error)
+
+
+def field_names_of(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return `field_names`, remembered."""
+    return _NAMES.get(keys) or field_names(keys)
 
 
 def event_kind(raw: tuple[Any, ...]) -> tuple[str | int | None, ...]:
@@ -254,17 +267,17 @@ def fields(pairs: Iterable[tuple[str, str | None]]) -> Fields:
     return _NAMES.get(keys) or field_names(keys), values
 
 
-def field_names(keys: tuple[str, ...]) -> tuple[str, ...]:
+def field_names(keys: tuple[str, ...], strict: bool = False) -> tuple[str, ...]:
     """Return the names under which an event's fields are stored, from the names that the record has.
 
     A name of the System columns becomes `EventData_<name>`; a name used before in the event, compared
-    without case, becomes `<name>_2`, `_3`, … The answer is remembered. Raises _NestedError if a key
-    of the Rust parser's own (`#attributes`, `#text`) is among them.
+    without case, becomes `<name>_2`, `_3`, … The answer is remembered. If `strict`, raises _NestedError if
+    a key of the Rust parser's own (`#attributes`, `#text`) is among them.
     """
     seen: set[str] = set()
     names: list[str] = []
     for key in keys:
-        if key.startswith("#"):
+        if key.startswith("#") and strict:
             raise _NestedError
         key = key or "Data"
         first = name = f"EventData_{key}" if key.lower() in RESERVED_NAMES else key
