@@ -11,7 +11,7 @@ import io
 import struct
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import evtx
 import orjson
@@ -45,6 +45,7 @@ _CHUNKS_AT_ONCE = 32
 #: What python-evtx is seen to raise on damaged records.
 _SECOND_PARSER_ERRORS = (
     BinaryParserException,
+    EvidenceError,
     SuppressConditionalSubstitution,
     UnexpectedElementException,
     struct.error,
@@ -146,7 +147,7 @@ def _first_parser(chunks: list[Chunk]) -> tuple[list[dict[str, Any]], list[str]]
     found: list[dict[str, Any]] = []
     errors: list[str] = []
     try:
-        records = evtx.PyEvtxParser(io.BytesIO(data), 1).records_json()
+        records = cast(Iterator[dict[str, Any]], evtx.PyEvtxParser(io.BytesIO(data), 1).records_json())
     except (RuntimeError, OSError) as error:
         return found, [str(error)]
     while True:
@@ -162,7 +163,7 @@ def _record(offset: int, place: RecordPlace, data: str) -> Item:
     try:
         event = orjson.loads(data)
         system, names, values = event_from_json(event)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (EvidenceError, ValueError) as error:
         return ReadWarning(offset, f"record {place.number}: not an event: {error}")
     return WindowsRecord(offset, place.number, system, names, values, len(data))
 

@@ -88,7 +88,7 @@ def chunk_at(data: bytes, offset: int) -> Chunk:
     unreached: list[RecordPlace] = []
     lost = None
     stated = free == end and position < end
-    if stated and (len(data) < CHUNK_BYTES or any(data[position:end])):
+    if stated and (len(data) < CHUNK_BYTES or not _is_zero(data[position:end])):
         lost = position
         at = data.find(RECORD_MAGIC, position + 1, end)
         while at >= 0:
@@ -122,11 +122,18 @@ def read_chunks(stream: BinaryIO, offset: int, end: int | None) -> Iterator[Chun
         at = data.find(CHUNK_MAGIC, 1)
         keep = len(data) if len(data) < CHUNK_BYTES else len(data) - len(CHUNK_MAGIC) + 1
         skipped = data[: at if at >= 0 else keep]
-        if ours and any(skipped):
+        if ours and not _is_zero(skipped):
             yield Gap(offset, len(skipped), _describe(skipped))
         offset, pending = offset + len(skipped), data[len(skipped) :]
         if len(data) < CHUNK_BYTES and at < 0:
             return
+
+
+_ZEROS = bytes(CHUNK_BYTES)
+
+
+def _is_zero(data: bytes) -> bool:
+    return data == _ZEROS[: len(data)]
 
 
 def _describe(data: bytes) -> str:

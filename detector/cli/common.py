@@ -1,0 +1,138 @@
+"""What all commands share: options, the case, messages, progress, exit codes, output files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from detector.case.store import Case
+from detector.errors import OutputError
+
+#: Exit codes. 0: all went well. 1: it could not be done. 2: wrong use of the command line (click's own).
+#: 3: it was done, but something of the input could not be read or used; the messages say what.
+#: 130: interrupted.
+EXIT_FAILED = 1
+EXIT_INCOMPLETE = 3
+EXIT_INTERRUPTED = 130
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def case_option(required: bool = True) -> Callable[[Command], Command]:
+    """Add `--case DIR`, which the environment variable DETECTOR_CASE can give too."""
+    return click.option(
+        "--case",
+        "case_path",
+        type=click.Path(path_type=Path, file_okay=False),
+        required=required,
+        envvar="DETECTOR_CASE",
+        metavar="DIR",
+        help="The case folder (or set DETECTOR_CASE).",
+    )
+
+
+def format_option(*formats: str) -> Callable[[Command], Command]:
+    """Add `--format` with these choices, the first being the default."""
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help="Form of the output.",
+    )
+
+
+def output_option() -> Callable[[Command], Command]:
+    """Add `--output FILE`."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write to this file instead of the screen.",
+    )
+
+
+def open_case(path: Path) -> Case:
+    """Open an existing case and say on standard error if an interrupted ingest left it incomplete."""
+    case = Case.open(path)
+    for shown in case.incomplete():
+        note(f"{shown} was read only in part by an interrupted ingest: run the same ingest again")
+    return case
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """Return a console for a stream (standard output if none): as wide as the terminal, else 160 columns."""
+    stream = stream or sys.stdout
+    return Console(
+        file=stream,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=None if stream.isatty() else int(os.environ.get("COLUMNS", "160")),
+    )
+
+
+def note(message: str) -> None:
+    """Say something on standard error."""
+    click.echo(message, err=True)
+
+
+@contextlib.contextmanager
+def text_output(path: Path | None) -> Iterator[TextIO]:
+    """Open where the output goes: a file in UTF-8 that is there whole or not at all, or standard output.
+
+    Raises OutputError if the file cannot be written.
+    """
+    if path is None:
+        yield sys.stdout
+        return
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int, str], None]]:
+    """Yield a function (stage, done, total, what) that draws a bar per stage on a terminal, and nothing else.
+
+    It draws on standard error, so that output can be piped; with a pipe there, or NO_PROGRESS set, it is
+    silent.
+    """
+    if not sys.stderr.isatty() or os.environ.get("NO_PROGRESS"):
+        yield lambda stage, done, total, what: None
+        return
+    bar = Progress(
+        TextColumn("{task.description:<8}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[what]}", markup=False),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    tasks: dict[str, Any] = {}
+    with bar:
+
+        def show(stage: str, done: int, total: int, what: str) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total, what="")
+            short = "".join(c if c.isprintable() else "?" for c in Path(what).name)[-40:]
+            bar.update(tasks[stage], completed=done, total=total, what=short)
+
+        yield show

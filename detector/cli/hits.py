@@ -1,0 +1,63 @@
+"""`detector hits`: what single rules found."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from detector.cli.common import case_option, console, format_option, note, open_case, output_option, text_output
+from detector.cli.tables import Column, print_table
+from detector.report.hit_rows import hit_rows, json_value
+from detector.report.safe_text import csv_cell
+from detector.tables.results import LEVELS
+
+_COLUMNS = ("time", "level", "rule_title", "host", "channel", "event_id", "record_id", "account", "src_ip")
+
+
+@click.command()
+@case_option()
+@format_option("table", "jsonl", "csv")
+@output_option()
+@click.option(
+    "--level", type=click.Choice(LEVELS), default="low", show_default=True, help="Weakest level to show."
+)
+def hits(case_path: Path, output_format: str, output: Path | None, level: str) -> None:
+    """List the events that rules found, in order of time, with the evidence of each.
+
+    Times are UTC. JSON Lines carry the whole event and the evidence file's SHA-256.
+
+    \b
+    Example:
+      detector hits --case mycase --level high --format jsonl -o hits.jsonl
+    """
+    case = open_case(case_path)
+    if not case.scanned():
+        note(f"nothing was scanned yet: run  detector scan --case {case_path}")
+    with case.connect() as engine, text_output(output) as stream:
+        rows = hit_rows(engine, level, events=output_format == "jsonl")
+        if output_format == "jsonl":
+            for row in rows:
+                stream.write(json.dumps(row, ensure_ascii=False, default=json_value) + "\n")
+        elif output_format == "csv":
+            _write_csv(rows, stream)
+        else:
+            print_table(
+                (Column(name) for name in _COLUMNS),
+                ([row[name] for name in _COLUMNS] for row in rows),
+                console(stream),
+            )
+
+
+def _write_csv(rows: Iterator[dict[str, Any]], stream: TextIO) -> None:
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*_COLUMNS, "rule_id", "tags", "site", "evidence_path", "evidence_sha256", "evidence_offset"])
+    for row in rows:
+        evidence = row["evidence"]
+        cells = [row[name] for name in _COLUMNS] + [row["rule_id"], " ".join(row["tags"] or []), row["site"]]
+        cells += [evidence["path"], evidence["sha256"], evidence["offset"]]
+        writer.writerow([csv_cell(json_value(c) if hasattr(c, "isoformat") else c) for c in cells])
