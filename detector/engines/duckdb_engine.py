@@ -111,7 +111,7 @@ class Engine:
         return relation
 
     def _add_functions(self) -> None:
-        functions: tuple[tuple[str, Callable[..., Any], list[DuckDBPyType], DuckDBPyType], ...] = (
+        functions: tuple[tuple[str, Callable[..., Any], list[Any], DuckDBPyType], ...] = (
             ("ip_normal", addresses.over_column(addresses.normal, pa.string()), [VARCHAR], VARCHAR),
             ("ip_is_private", addresses.over_column(addresses.is_private, pa.bool_()), [VARCHAR], BOOLEAN),
             (
