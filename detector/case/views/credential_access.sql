@@ -10,7 +10,7 @@
 -- notes: kind: lsass_access, lsass_dump_file, dump_tool, hive_save, ntds, dcsync, sam_registry, script.
 -- Access to LSASS counts with PROCESS_VM_READ (0x10) only: without it no memory is read, and Windows itself asks for
 -- less all day. strength is strong where nothing but a dump explains it (full access, a script host, a program in a
--- folder that users can write, a call from memory without a file, a dump library on the stack, a tool's own
+-- folder that users can write, a program of Windows calling from memory without a file, a dump library on the stack, a tool's own
 -- command words) and weak where monitoring software does the same.
 WITH access AS (
     SELECT TimeCreated AS time, site, Computer AS computer, SourceImage AS process, TargetImage AS target,
@@ -34,7 +34,7 @@ WITH access AS (
 )
 SELECT time, site, upper(split_part(computer, '.', 1)) AS host, computer, 'lsass_access' AS kind,
     CASE WHEN name IN ('wmiprvse.exe', 'services.exe', 'csrss.exe', 'wininit.exe', 'lsm.exe', 'lsass.exe') THEN 'weak'
-         WHEN full_access OR contains(trace, 'UNKNOWN') OR regexp_matches(lower(trace), 'dbgcore|dbghelp|comsvcs')
+         WHEN full_access OR (contains(trace, 'UNKNOWN') AND starts_with(path, 'c:\windows\')) OR regexp_matches(lower(trace), 'dbgcore|dbghelp|comsvcs')
               OR regexp_full_match(name, '(powershell|pwsh|cscript|wscript|mshta|rundll32|regsvr32|cmd|python\w*|procdump\w*|mimikatz\w*)\.exe')
               OR regexp_matches(path, '^[^c]:|^\\\\|^c:\\(users|temp|perflogs|programdata\\[^\\]+$|windows\\temp|\$recycle\.bin|[^\\]+$)')
          THEN 'strong' ELSE 'weak' END AS strength,
@@ -63,7 +63,7 @@ FROM commands
 WHERE regexp_matches(line, 'comsvcs(\.dll)?\W.*(minidump|#\+?0*24)|sekurlsa|lsadump::|privilege::debug|out-minidump|\bnanodump|ppldump')
    OR regexp_matches(line, '(procdump|sqldumper|dumpert|rdrleakdiag|createdump|avdump|-ma|fulldump).*lsass')
    OR program = 'mimikatz.exe'
-   OR regexp_matches(line, 'reg(\.exe)?"?\s+(save|export)\s+"?(hklm|hkey_local_machine)\\(sam|system|security)\b')
+   OR regexp_matches(line, 'reg(\.exe)?"?\s+(save|export)\s+"?(hklm|hkey_local_machine)\\(sam\b|security\b|system($|[\s\"]))')
    OR regexp_matches(line, '(harddiskvolumeshadowcopy|esentutl|ninjacopy|copy).*(\\ntds\.dit|\\config\\(sam|system|security)\b)')
    OR (regexp_matches(line, 'ntdsutil') AND regexp_matches(line, '\bifm\b|create\s+full|\bac(tivate)?\s+i\w*\s+ntds'))
 UNION ALL

@@ -14,7 +14,7 @@ WITH seen AS (
     FROM windows_sysmon WHERE EventID = 3 AND Initiated = 'true'
     UNION ALL
     SELECT site, upper(split_part(Computer, '.', 1)), SourceAddress, 'own', TimeCreated
-    FROM windows_security WHERE EventID = 5156
+    FROM windows_security WHERE EventID = 5156 AND Direction = '%%14593'
     UNION ALL
     SELECT site, upper(rtrim(split_part(TargetUserName, '@', 1), '$')), IpAddress, 'machine', TimeCreated
     FROM windows_security
@@ -35,7 +35,8 @@ SELECT site, host, ip_normal(ip) AS ip, basis, min(first_seen) AS first_seen, ma
     CAST(sum(events) AS BIGINT) AS events
 FROM grouped
 WHERE host <> '' AND ip_normal(ip) IS NOT NULL AND NOT ip_in_network(ip, '127.0.0.0/8')
-  AND NOT ip_in_network(ip, '224.0.0.0/4') AND ip_normal(ip) NOT IN ('::1', '0.0.0.0', '::')
+  AND NOT ip_in_network(ip, '224.0.0.0/4')
+  AND NOT ip_in_network(ip, 'ff00::/8') AND ip_normal(ip) NOT IN ('::1', '0.0.0.0', '::')
 GROUP BY site, host, ip_normal(ip), basis
 UNION ALL
 SELECT site, upper(split_part(host, '.', 1)), ip_normal(ip), 'site', NULL, NULL, 0

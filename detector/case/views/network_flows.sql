@@ -5,9 +5,10 @@
 -- needs: firewall(site, evidence_id, evidence_offset, time, device, event_type, event_id, action, user, src_ip, src_port, src_host, dst_ip, dst_port, dst_host, protocol, direction, duration, bytes_sent, bytes_received)
 -- needs: windows_security(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, Application, Direction, SourceAddress, SourcePort, DestAddress, DestPort, Protocol)
 -- needs: windows_sysmon(site, evidence_id, evidence_offset, TimeCreated, EventID, Computer, Image, User, Protocol, Initiated, SourceIp, SourcePort, SourceHostname, DestinationIp, DestinationPort, DestinationHostname)
--- notes: host is who logged it (the firewall's name, or the Windows host). src is who opened the connection: in 5156 and
--- 5157 SourceAddress is the local end, so that an inbound one (%%14592) is turned round; a Sysmon 3 that was not
--- initiated by the host is written with the ends of the answer and is turned round likewise where the ports say so.
+-- notes: host is who logged it (the firewall's name, or the Windows host). src is who opened the connection. Windows is
+-- not of one mind there: an inbound 5156 or 5157 has the local end as Source in Windows 7 and 2008 R2 (as
+-- Microsoft's page says) but the remote end in later ones, and Sysmon 3 writes some answers as connections. So
+-- an inbound one from a low port to a dynamic port (49152 and up) is turned round.
 SELECT time, site, upper(split_part(device, '.', 1)) AS host, src_ip, src_port, upper(src_host) AS src_host, dst_ip,
     dst_port, upper(dst_host) AS dst_host, protocol, CASE WHEN action IN ('deny', 'drop', 'reset') THEN 'deny'
          ELSE 'allow' END AS action,
@@ -16,18 +17,20 @@ SELECT time, site, upper(split_part(device, '.', 1)) AS host, src_ip, src_port, 
 FROM firewall WHERE event_type = 'traffic'
 UNION ALL
 SELECT TimeCreated, site, upper(split_part(Computer, '.', 1)),
-    ip_normal(CASE WHEN Direction = '%%14592' THEN DestAddress ELSE SourceAddress END),
-    try_cast(CASE WHEN Direction = '%%14592' THEN DestPort ELSE SourcePort END AS BIGINT),
-    CASE WHEN Direction <> '%%14592' THEN upper(split_part(Computer, '.', 1)) END,
-    ip_normal(CASE WHEN Direction = '%%14592' THEN SourceAddress ELSE DestAddress END),
-    try_cast(CASE WHEN Direction = '%%14592' THEN SourcePort ELSE DestPort END AS BIGINT),
+    ip_normal(CASE WHEN answered THEN DestAddress ELSE SourceAddress END),
+    try_cast(CASE WHEN answered THEN DestPort ELSE SourcePort END AS BIGINT),
+    CASE WHEN Direction = '%%14593' THEN upper(split_part(Computer, '.', 1)) END,
+    ip_normal(CASE WHEN answered THEN SourceAddress ELSE DestAddress END),
+    try_cast(CASE WHEN answered THEN SourcePort ELSE DestPort END AS BIGINT),
     CASE WHEN Direction = '%%14592' THEN upper(split_part(Computer, '.', 1)) END,
     CASE Protocol WHEN '6' THEN 'tcp' WHEN '17' THEN 'udp' WHEN '1' THEN 'icmp' WHEN '58' THEN 'icmp'
          ELSE Protocol END,
     CASE WHEN EventID IN (5152, 5157) THEN 'deny' ELSE 'allow' END,
     CASE Direction WHEN '%%14592' THEN 'inbound' WHEN '%%14593' THEN 'outbound' END, Application, NULL, NULL, NULL,
     NULL, CAST(EventID AS VARCHAR), 'windows_security', evidence_id, evidence_offset
-FROM windows_security WHERE EventID IN (5152, 5156, 5157)
+FROM (SELECT *, Direction = '%%14592' AND try_cast(SourcePort AS INTEGER) < 49152
+          AND try_cast(DestPort AS INTEGER) >= 49152 AS answered
+      FROM windows_security WHERE EventID IN (5152, 5156, 5157))
 UNION ALL
 SELECT TimeCreated, site, upper(split_part(Computer, '.', 1)),
     ip_normal(CASE WHEN answered THEN DestinationIp ELSE SourceIp END),
