@@ -95,6 +95,9 @@ def load_site(path: Path) -> Site:
 
 def _site(data: dict[str, Any]) -> Site:
     vendors = data.get("vendors", [])
+    for vendor in vendors:
+        if not vendor.get("name"):
+            raise SiteError("vendors: each needs a name")
     return Site(
         name=data.get("name"),
         time_zone=zone_named(data["time_zone"]) if "time_zone" in data else None,

@@ -38,7 +38,8 @@ def test_what_is_no_address_is_null(text: str) -> None:
 
 
 def test_inside_and_outside() -> None:
-    assert all(is_private(text) for text in ("10.0.0.1", "192.168.1.1", "127.0.0.1", "fe80::1%3", "100.64.0.9"))
+    inside = ("10.0.0.1", "192.168.1.1", "127.0.0.1", "fe80::1%3", "100.64.0.9")
+    assert all(is_private(text) for text in inside)
     # Documentation ranges stand for public addresses.
     assert not any(is_private(text) for text in ("8.8.8.8", "203.0.113.7", "2001:db8::1", "224.0.0.5"))
 
@@ -70,7 +71,9 @@ def test_only_one_select_is_allowed(sql: str) -> None:
         check_read_only(sql)
 
 
-@pytest.mark.parametrize("sql", ["SELECT 1", "FROM range(3)", "WITH a AS (SELECT 1) SELECT * FROM a;", "SHOW TABLES"])
+@pytest.mark.parametrize(
+    "sql", ["SELECT 1", "FROM range(3)", "WITH a AS (SELECT 1) SELECT * FROM a;", "SHOW TABLES"]
+)
 def test_reading_is_allowed(sql: str) -> None:
     check_read_only(sql)
 
