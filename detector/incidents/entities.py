@@ -121,6 +121,7 @@ class Hosts:
                 full = name.strip().upper().rstrip(".")
                 long_names.setdefault(Node(site, _short(full)), set()).add(full)
         self._known = frozenset(long_names)
+        self._sites = {node.site for node in long_names}
         # Two machines of one site may share a short name in two domains: then only the long names are hosts.
         self._ambiguous = frozenset(
             node for node, fulls in long_names.items() if len({full for full in fulls if "." in full}) > 1
@@ -167,7 +168,22 @@ class Hosts:
             return named
         if address is None or _says_nothing(address):
             return None
-        return Node(site, str(address))
+        return self._elsewhere(site, str(address), claimed, time) or Node(site, str(address))
+
+    def _elsewhere(self, site: str, address: str, claimed: str | None, time: datetime | None) -> Node | None:
+        """Return the host of another site (a supplier's) that has this name and this address there.
+
+        Both must agree, since sites use the same private addresses and the same names.
+        """
+        if claimed is None or not _is_name(claimed):
+            return None
+        name = _short(claimed.upper())
+        found = [
+            host
+            for other in self._sites - {site}
+            if (host := self._by_address(other, address, time)) is not None and _short(host.name) == name
+        ]
+        return found[0] if len(found) == 1 else None
 
     def _by_address(self, site: str, address: str, time: datetime | None) -> Node | None:
         """Return the host that used the address at that time; None if none or, with DHCP, if unclear."""

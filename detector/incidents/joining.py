@@ -20,7 +20,7 @@ from detector.incidents.entities import Account, Node
 from detector.incidents.observations import Observation, Reference
 
 #: Two observations of level high or more may be this far apart and share what a strong link needs. An
-#: intruder who stops on Friday evening goes on by Monday morning (64 hours); a longer silence parts incidents.
+#: intruder who stops on Friday evening goes on by Monday morning (64 hours); a longer silence parts them.
 LONG_GAP = timedelta(hours=72)
 #: If either is of level medium, or recurs: shorter than a day, so that daily jobs never make a chain.
 SHORT_GAP = timedelta(hours=8)

@@ -55,7 +55,7 @@ FINDING_COLUMNS: dict[str, pa.DataType] = {
     "events": pa.list_(EVENT_REFERENCE),  # all events behind it, in order of time
 }
 
-#: One step of one incident as a line of the timeline.
+#: One step of one incident as a line of the timeline; incident_id NULL: observed, but joined to no incident.
 TIMELINE_COLUMNS: dict[str, pa.DataType] = {
     "incident_id": pa.string(),
     "time": TIME,
@@ -67,8 +67,8 @@ TIMELINE_COLUMNS: dict[str, pa.DataType] = {
     "account": pa.string(),
     "src_host": pa.string(),
     "src_ip": pa.string(),
-    "kind": pa.string(),  # rule or stage
-    "source_id": pa.string(),  # rule_id or stage
+    "kind": pa.string(),  # rule, stage, or logon: one that connects the hosts of the incident
+    "source_id": pa.string(),  # rule_id, stage, or the view that holds the logon
     "title": pa.string(),  # of the rule; NULL for a stage (its text is in report/locale)
     "details": pa.map_(pa.string(), pa.string()),
     "count": pa.int64(),  # how many events stand behind the line
@@ -88,6 +88,7 @@ INCIDENT_COLUMNS: dict[str, pa.DataType] = {
     "sources": pa.string(),  # JSON: [{address, first_seen, last_seen, event}]
     "path": pa.string(),  # JSON: [{src, dst, account, time, method, event}], in order of time
     "steps": pa.string(),  # JSON: [{step, state: seen | not_seen | not_visible, first_seen, count, why}]
+    "reasons": pa.string(),  # JSON: [{code, …}]: why this severity, and what joined it
     "findings": pa.list_(pa.string()),
 }
 

@@ -1,0 +1,263 @@
+"""From groups of observations to incidents: hosts, accounts, sources and the path, each with its evidence."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from detector.incidents.arrivals import CLOCK_SKEW, Logon, Logons, method_of
+from detector.incidents.entities import Account, Node, parse_address
+from detector.incidents.entry import Entry, find_entry
+from detector.incidents.joining import Group
+from detector.incidents.observations import MEDIUM, Observation, Reference
+from detector.incidents.scoring import Assessment, assess
+from detector.incidents.visibility import LogCoverage
+from detector.tables.steps import STEP_IDS
+
+
+@dataclass(frozen=True)
+class Move:
+    """Somebody went from one node to another: an edge of the path."""
+
+    src: Node
+    dst: Node
+    account: Account | None
+    time: datetime
+    method: str
+    event: Reference
+
+    @property
+    def order(self) -> tuple[datetime, Node, Node, str, str, Reference]:
+        """Sort key without ties."""
+        return (self.time, self.src, self.dst, str(self.account or ""), self.method, self.event)
+
+
+@dataclass
+class Touched:
+    """A host, account or source of an incident: when it was first and last seen, and the first event."""
+
+    first: datetime
+    last: datetime
+    event: Reference
+    steps: set[str] = field(default_factory=set)
+    hosts: set[Node] = field(default_factory=set)
+
+    def also(self, first: datetime, last: datetime, event: Reference) -> None:
+        """Take in another sighting."""
+        if (first, event) < (self.first, self.event):
+            self.first, self.event = first, event
+        self.last = max(self.last, last)
+
+
+@dataclass(frozen=True)
+class Incident:
+    """An incident with everything that its row and its timeline say."""
+
+    incident_id: str
+    group: Group
+    entry: Entry
+    assessment: Assessment
+    hosts: dict[Node, Touched]
+    accounts: dict[str, Touched]
+    sources: dict[Node, Touched]
+    moves: tuple[Move, ...]
+    steps: tuple[dict[str, Any], ...]
+    first: datetime
+    last: datetime
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The sites it touches, sorted."""
+        return tuple(sorted({o.site for o in self.group.observations}))
+
+
+def assemble(group: Group, logons: Logons, coverage: LogCoverage, own: Collection[Node]) -> Incident:
+    """Make an incident of a group. `own` are the hosts known to belong to the sites."""
+    moves = _moves(group, logons)
+    hosts, sources = _places(group, moves, logons, own)
+    entry = find_entry(group, coverage)
+    first = min(group.observations[0].first, entry.time)
+    last = max(o.last for o in group.observations)
+    inner = [move for move in moves if move.src in hosts and move.dst in hosts]
+    pairs = {(move.src, move.dst) for move in inner}
+    sites = {o.site for o in group.observations}
+    return Incident(
+        incident_id=incident_id(group.observations),
+        group=group,
+        entry=entry,
+        assessment=assess(group.observations, group.recurring, len(hosts), len(pairs)),
+        hosts=hosts,
+        accounts=_accounts(group, moves),
+        sources=sources,
+        moves=moves,
+        steps=tuple(_steps(group, coverage, sites, hosts, first, last)),
+        first=first,
+        last=last,
+    )
+
+
+def incident_id(observations: Sequence[Observation]) -> str:
+    """Return the id: a hash of the first event of the earliest observation of the highest kind.
+
+    High and critical observations come before medium ones, so that weak evidence found later, before the
+    first strong one, does not change the id. More evidence behind it extends the same incident.
+    """
+    anchors = [o for o in observations if o.is_high] or list(observations)
+    anchor = min(anchors, key=lambda o: (o.first, o.events[0]))
+    event = anchor.events[0]
+    text = f"{anchor.site}\n{event.evidence_id}\n{event.evidence_offset}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _moves(group: Group, logons: Logons) -> tuple[Move, ...]:
+    """Return the edges of the path: each way (source, host, account) once, by its earliest record."""
+    found: list[Move] = []
+    for observation, origin in zip(group.observations, group.origins, strict=True):
+        arrival, vpn = origin.arrival, origin.vpn
+        if arrival is not None and not observation.on_device:
+            for host in observation.hosts:
+                logon = (
+                    _logon_between(logons, observation, arrival.source, host) if arrival.observed else None
+                )
+                found.append(
+                    Move(
+                        arrival.source,
+                        host,
+                        (logon.account if logon else None) or arrival.account,
+                        logon.first if logon else arrival.time,
+                        method_of(logon) if logon else arrival.method,
+                        logon.event if logon else arrival.event,
+                    )
+                )
+        if arrival is not None and vpn is not None and vpn.public is not None:
+            account = Account(vpn.user, "", local=False, personal=True) if vpn.user else None
+            found.append(Move(vpn.public, arrival.source, account, vpn.start, "vpn", vpn.event))
+    ways: dict[tuple[Node, Node, str], Move] = {}
+    for move in sorted(found, key=lambda move: move.order):
+        if move.src != move.dst:
+            ways.setdefault((move.src, move.dst, move.account.name if move.account else ""), move)
+    return tuple(ways.values())
+
+
+def _logon_between(logons: Logons, observation: Observation, source: Node, host: Node) -> Logon | None:
+    """Return the logon from the source to the host that an observation speaks of, successes first."""
+    found = [
+        logon
+        for logon in logons.into(host, observation.first - CLOCK_SKEW, observation.last + CLOCK_SKEW)
+        if logon.source == source and _fits(logon.account, observation)
+    ]
+    return min(found, key=lambda logon: (not logon.success, logon.order), default=None)
+
+
+def _fits(account: Account, observation: Observation) -> bool:
+    named = observation.actors
+    return account.personal and (not named or any(account.same_name(actor) for actor in named))
+
+
+def _places(
+    group: Group, moves: Iterable[Move], logons: Logons, own: Collection[Node]
+) -> tuple[dict[Node, Touched], dict[Node, Touched]]:
+    """Return the hosts that were touched and the places outside that it came from."""
+    touched: dict[Node, Touched] = {}
+
+    def touch(node: Node, first: datetime, last: datetime, event: Reference, step: str | None) -> None:
+        entry = touched.setdefault(node, Touched(first, last, event))
+        entry.also(first, last, event)
+        if step is not None:
+            entry.steps.add(step)
+
+    for observation in group.observations:
+        if observation.on_device:
+            if observation.source is not None:
+                touch(observation.source, observation.first, observation.last, observation.events[0], None)
+            continue
+        for host in observation.hosts:
+            when, event = observation.first, observation.events[0]
+            if observation.fans_out and observation.source is not None:
+                logon = _logon_between(logons, observation, observation.source, host)
+                when, event = (logon.first, logon.event) if logon else (when, event)
+            touch(host, when, observation.last if not observation.fans_out else when, event, observation.step)
+    for move in moves:
+        touch(move.src, move.time, move.time, move.event, None)
+        touch(move.dst, move.time, move.time, move.event, None)
+    acted_on = {
+        h for o in group.observations if not o.on_device for h in o.hosts if h in own or not h.is_address
+    }
+    outside = {node for node in touched if node not in acted_on and node not in own}
+    ordered = sorted(touched.items(), key=lambda item: (item[1].first, item[0]))
+    hosts = {node: entry for node, entry in ordered if node not in outside}
+    return hosts, {node: entry for node, entry in ordered if node in outside}
+
+
+def _accounts(group: Group, moves: Iterable[Move]) -> dict[str, Touched]:
+    """Return the accounts that acted or were used, by the name to show.
+
+    A local account that occurs on several hosts is one entry, `name` alone: one password on many machines
+    is what the attack lives on. A name without domain is taken with the same name that has one.
+    """
+    sightings: list[tuple[Account, datetime, datetime, Reference, tuple[Node, ...]]] = [
+        (actor, o.first, o.last, o.events[0], () if o.on_device else o.hosts)
+        for o in group.observations
+        for actor in o.actors
+        if o.rank >= MEDIUM
+    ]
+    sightings += [
+        (move.account, move.time, move.time, move.event, (move.dst,))
+        for move in moves
+        if move.account is not None and move.account.personal
+    ]
+    domains: dict[str, set[str]] = {}
+    for account, *_ in sightings:
+        domains.setdefault(account.name, set()).add("" if account.local else account.domain)
+    locals_: dict[str, set[str]] = {}
+    for account, *_ in sightings:
+        if account.local:
+            locals_.setdefault(account.name, set()).add(account.domain)
+    found: dict[str, Touched] = {}
+    for account, first, last, event, hosts in sorted(sightings, key=lambda s: (s[1], s[0], s[3])):
+        shown = _shown(account, domains[account.name], locals_.get(account.name, set()))
+        entry = found.setdefault(shown, Touched(first, last, event))
+        entry.also(first, last, event)
+        entry.hosts.update(host for host in hosts if parse_address(host.name) is None)
+    return found
+
+
+def _shown(account: Account, domains: set[str], local_on: set[str]) -> str:
+    if account.local:
+        return account.name if len(local_on) > 1 else str(account)
+    if account.domain:
+        return str(account)
+    known = sorted(domain for domain in domains if domain)
+    return f"{known[0]}\\{account.name}" if len(known) == 1 and not local_on else account.name
+
+
+def _steps(
+    group: Group,
+    coverage: LogCoverage,
+    sites: Collection[str],
+    hosts: Collection[Node],
+    first: datetime,
+    last: datetime,
+) -> Iterable[dict[str, Any]]:
+    """Yield each step as seen, not_seen or not_visible, with what was checked and what is missing."""
+    for step in STEP_IDS:
+        seen = [o for o in group.observations if o.step == step and o.rank >= MEDIUM]
+        if step == "other" and not seen:
+            continue
+        view = coverage.of_step(step, sites, hosts, first, last)
+        state = "seen" if seen else ("not_seen" if view.checked else "not_visible")
+        yield {
+            "step": step,
+            "state": state,
+            "first_seen": min(o.first for o in seen).isoformat() if seen else None,
+            "count": len(seen),
+            "why": {
+                "checked": list(view.checked),
+                "missing": list(view.missing),
+                "hosts_visible": view.hosts_visible,
+                "hosts": view.hosts,
+            },
+        }

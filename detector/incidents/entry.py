@@ -1,0 +1,168 @@
+"""Entry point: by what an incident came in, how sure that is, and on what it rests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from detector.incidents.arrivals import CLOCK_SKEW, Arrival, VpnSession
+from detector.incidents.entities import Account, Node
+from detector.incidents.joining import Group
+from detector.incidents.observations import MEDIUM, Observation, Reference
+from detector.incidents.visibility import LogCoverage
+
+Sure = Literal["logged", "inferred", "unknown"]
+
+#: A first arrival counts as the entry although something of level medium was seen before it, as long as that
+#: was within a day: rules of level medium err too often to move the entry point by more.
+ENTRY_SLACK = timedelta(hours=24)
+
+_LOGON_CHANNEL = "Security"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The entry point.
+
+    kind: vpn_login, rdp, remote_logon (an arrival over the network), or first_event (nothing shows how).
+    sure: logged (a record says so), inferred, or unknown. `basis` are reasons: code and values for
+    report/locale.
+    """
+
+    kind: str
+    host: Node | None
+    source: Node | None
+    src_ip: str | None
+    src_host: str | None
+    account: Account | None
+    time: datetime
+    sure: Sure
+    basis: tuple[dict[str, Any], ...]
+    event: Reference
+
+
+def find_entry(group: Group, coverage: LogCoverage) -> Entry:
+    """Return the entry point of a group: its earliest arrival from a place that was not part of it before."""
+    pairs = list(zip(group.observations, group.origins, strict=True))
+    first = next((o for o in group.observations if o.rank >= MEDIUM), group.observations[0])
+    candidates = [_vpn_observed(o) for o, _ in pairs if o.on_device and o.source is not None]
+    candidates += [_vpn_session(o, origin.vpn) for o, origin in pairs if origin.vpn is not None]
+    candidates += [
+        _arrival(o, origin.arrival)
+        for o, origin in pairs
+        if origin.arrival is not None and not o.on_device and _from_outside(group, origin.arrival)
+    ]
+    arrivals = sorted(candidates, key=lambda entry: (entry.time, _KINDS.index(entry.kind), entry.event))
+    if arrivals:
+        entry = _login_behind(arrivals)
+        earlier = [o for o in group.observations if o.rank >= MEDIUM and o.first < entry.time - CLOCK_SKEW]
+        if not earlier or (
+            entry.time - earlier[0].first <= ENTRY_SLACK and not any(o.is_high for o in earlier)
+        ):
+            return entry
+    return _first_event(first, coverage, arrivals[0] if arrivals else None)
+
+
+def _login_behind(arrivals: list[Entry]) -> Entry:
+    """Return the first arrival or, if it is attempts at a VPN that ended in a login, that login."""
+    first = arrivals[0]
+    sessions = [
+        entry
+        for entry in arrivals
+        if entry.basis[0]["code"] == "vpn_session"
+        and entry.source == first.source
+        and entry.time - first.time <= ENTRY_SLACK
+    ]
+    return sessions[0] if first.kind == "vpn_login" and sessions else first
+
+
+_KINDS = ("vpn_login", "rdp", "remote_logon", "first_event")
+
+
+def _from_outside(group: Group, arrival: Arrival) -> bool:
+    """Whether nothing of the group had happened at the place that an arrival came from."""
+    return not any(
+        arrival.source in o.hosts and not o.on_device and o.first <= arrival.time + CLOCK_SKEW
+        for o in group.observations
+    )
+
+
+def _vpn_observed(o: Observation) -> Entry:
+    inferred: tuple[dict[str, Any], ...] = ({"code": "device_log"},)
+    return Entry(
+        "vpn_login",
+        o.host,
+        o.source,
+        o.src_ip,
+        o.src_host,
+        o.account,
+        o.first,
+        "logged",
+        inferred,
+        o.events[0],
+    )
+
+
+def _vpn_session(o: Observation, session: VpnSession) -> Entry:
+    basis: tuple[dict[str, Any], ...] = (
+        {"code": "vpn_session", "assigned": session.assigned.name if session.assigned else ""},
+    )
+    account = Account(session.user, "", local=False, personal=True) if session.user else None
+    public = session.public or session.assigned
+    return Entry(
+        "vpn_login",
+        o.host,
+        public,
+        public.name if public else None,
+        None,
+        account,
+        session.start,
+        "logged",
+        basis,
+        session.event,
+    )
+
+
+def _arrival(o: Observation, arrival: Arrival) -> Entry:
+    kind = "rdp" if arrival.method == "rdp" else "remote_logon"
+    code = "detection_names_source" if arrival.observed else "logon_record"
+    return Entry(
+        kind,
+        arrival.host or o.host,
+        arrival.source,
+        arrival.address.name if arrival.address else o.src_ip,
+        None if arrival.source.is_address else arrival.source.name,
+        arrival.account or o.account,
+        arrival.time,
+        "logged" if not arrival.observed or kind == "rdp" else "inferred",
+        ({"code": code},),
+        arrival.event,
+    )
+
+
+def _first_event(o: Observation, coverage: LogCoverage, arrival: Entry | None) -> Entry:
+    basis: list[dict[str, Any]] = [{"code": "no_arrival" if arrival is None else "before_first_arrival"}]
+    host = o.hosts[0] if o.hosts else None
+    sure: Sure = "inferred"
+    span = coverage.span(host, _LOGON_CHANNEL) if host else None
+    if span is None and host is not None:
+        basis.append({"code": "no_logon_log", "host": host.name})
+        sure = "unknown"
+    elif span is not None and span[0] > o.first - ENTRY_SLACK:
+        basis.append(
+            {"code": "logons_begin_later", "host": host.name if host else "", "time": span[0].isoformat()}
+        )
+        sure = "unknown"
+    return Entry(
+        "first_event",
+        host,
+        o.source,
+        o.src_ip,
+        o.src_host,
+        o.account,
+        o.first,
+        sure,
+        tuple(basis),
+        o.events[0],
+    )
