@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detector.simulate.evtx.values import (
+    AnsiString,
     FileTime,
     Float,
     Guid,
@@ -23,6 +24,7 @@ from detector.simulate.evtx.values import (
 from detector.simulate.evtx.writer import ClassicData, Data, Event, EventData, EvtxWriter, UserData
 
 __all__ = [
+    "AnsiString",
     "ClassicData",
     "Data",
     "Event",

@@ -111,6 +111,15 @@ class FileTime(int):
         return super().__new__(cls, filetime(time) if isinstance(time, datetime) else time)
 
 
+class AnsiString(str):
+    """A string of one byte for each character.
+
+    Windows uses the machine's code page, which the file does not name: only ASCII is accepted.
+    """
+
+    __slots__ = ()
+
+
 class Sid(str):
     """A security identifier in its text form, `S-1-5-18`."""
 
@@ -151,6 +160,15 @@ def utf16(text: str) -> bytes:
     if "\0" in text:
         raise EvidenceError(f"{text!r}: a string in an event log cannot hold a NUL character")
     return text.encode("utf-16-le")
+
+
+def ansi(text: str) -> bytes:
+    """Return an AnsiString's bytes; raises EvidenceError for a NUL and for what is not ASCII."""
+    if "\0" in text or not text.isascii():
+        raise EvidenceError(
+            f"{text!r}: an ANSI string in an event log can only hold ASCII characters but NUL"
+        )
+    return text.encode("ascii")
 
 
 class _Strings(dict[str, bytes]):
@@ -213,6 +231,7 @@ ENCODINGS: dict[type, Encoding] = {
     # A field without a value is declared as a string, so that readers print it as empty.
     type(None): Encoding(0x00, 0x01, lambda _: b""),
     str: Encoding(0x01, 0x01, _Strings().__getitem__),
+    AnsiString: Encoding(0x02, 0x02, ansi),
     Int8: _number(0x03, "<b"),
     UInt8: _number(0x04, "<B"),
     Int16: _number(0x05, "<h"),
