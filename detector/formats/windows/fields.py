@@ -7,6 +7,7 @@ docs/architecture.md ("Values as readers store them") and hold for every form of
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ MAX_INTEGER = 2**63 - 1
 _NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}
 _KINDS: dict[tuple[Any, ...], tuple[str | int | None, ...]] = {}
 _GUIDS: dict[str, str] = {}
+#: As _NAMES, for lists of which no name is used twice in its event.
+_CHECKED: dict[tuple[str, ...], tuple[str, ...]] = {}
 _CACHE_LIMIT = 8192
 
 _GUID_DIGITS = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
@@ -38,6 +41,14 @@ _NOTHING: dict[str, Any] = {}
 
 class _NestedError(Exception):
     """A value is an element with children or attributes: the short way through the data does not do."""
+
+
+class _DoubledError(Exception):
+    """The JSON text has a key twice: `pairs` holds all (name, value)."""
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        super().__init__()
+        self.pairs = pairs
 
 
 class System(NamedTuple):
@@ -64,12 +75,16 @@ class System(NamedTuple):
     message: str | None = None
 
 
-def event_from_json(tree: dict[str, Any]) -> tuple[SystemValues, tuple[str, ...], list[str | None]]:
+def event_from_json(
+    tree: dict[str, Any], source: str | bytes | None = None
+) -> tuple[SystemValues, tuple[str, ...], list[str | None]]:
     """Return (system, names, values) of one event as the Rust `evtx` parser writes it in JSON.
 
     `tree` is `{"Event": {...}}` or the object below `Event`: `System` with `#attributes` for attributes and
     `#text` for text beside them, then `EventData`, `UserData`, `ProcessingErrorData` or `DebugData`.
-    Raises EvidenceError if there is no System element.
+    `source` is the JSON text of `tree`: where the template of an event uses a name twice, as 4648 of Windows
+    Vista does with LogonGuid, the parser writes the key twice, and all but the last are lost in a dict. With
+    `source`, each new list of names is checked for that. Raises EvidenceError if there is no System element.
     """
     try:
         event = tree.get("Event", tree)
@@ -80,7 +95,7 @@ def event_from_json(tree: dict[str, Any]) -> tuple[SystemValues, tuple[str, ...]
         if type(data) is dict and "UserData" not in event and "ProcessingErrorData" not in event:
             try:
                 keys = tuple(data)
-                names = _NAMES.get(keys) or field_names(keys, strict=True)
+                names = _CHECKED.get(keys) or _first_names(keys, source)
                 values: list[str | None] = [
                     value
                     if (kind := type(value)) is str and not 36 <= len(value) <= 38
@@ -89,6 +104,8 @@ def event_from_json(tree: dict[str, Any]) -> tuple[SystemValues, tuple[str, ...]
                     else _plain_text(value)
                     for value in data.values()
                 ]
+            except _DoubledError as error:
+                names, values = fields(error.pairs)
             except _NestedError:
                 names, values = _all_fields(event)
         else:
@@ -194,6 +211,45 @@ def _plain_text(value: Any) -> str:
     return text(value)
 
 
+def _first_names(keys: tuple[str, ...], source: str | bytes | None) -> tuple[str, ...]:
+    """Return the names of a list of keys that is new; raises _DoubledError if the text has one of them twice.
+
+    Lists with a doubled key are not remembered, so that they come here every time.
+    """
+    names = field_names(keys, strict=True)
+    if source is not None:
+        pairs = _event_data_pairs(source)
+        if len(pairs) > len(keys):
+            raise _DoubledError(pairs)
+        if len(_CHECKED) >= _CACHE_LIMIT:
+            _CHECKED.clear()
+        _CHECKED[keys] = names
+    return names
+
+
+def _event_data_pairs(source: str | bytes) -> list[tuple[str, str]]:
+    """Return (name, value) of every member of EventData in a JSON text, doubled ones too."""
+
+    def hook(pairs: list[tuple[str, Any]]) -> Any:
+        kept = dict(pairs)
+        return kept if len(kept) == len(pairs) else _Pairs(kept, pairs)
+
+    try:
+        tree = json.loads(source, object_pairs_hook=hook)
+    except (ValueError, RecursionError):
+        return []
+    data = tree.get("Event", tree).get("EventData")
+    return [(name, _plain_text(value)) for name, value in data.pairs] if isinstance(data, _Pairs) else []
+
+
+class _Pairs(dict[str, Any]):
+    """A JSON object with all its members, those of the same name too."""
+
+    def __init__(self, kept: dict[str, Any], pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(kept)
+        self.pairs = pairs
+
+
 def _all_fields(event: dict[str, Any]) -> Fields:
     """Return names and values below EventData, UserData and the like, whatever their shape."""
     pairs: list[tuple[str, str]] = []
@@ -213,11 +269,13 @@ def _all_fields(event: dict[str, Any]) -> Fields:
 def leaves(element: dict[str, Any]) -> list[tuple[str, str]]:
     """Return (name, text) of every leaf below an element of the JSON tree, in document order.
 
-    An attribute of the element itself has its own name, one further down `<element>_<attribute>`; name
-    space declarations are no data. The Rust parser writes a repeated element as `Name_1`, which is `Name`
-    again here. Walks with a stack, because a file may nest deeper than Python recurses.
+    An attribute of the element itself has its own name and comes last, so that it takes no leaf's name; one
+    further down is `<element>_<attribute>`, but for the `Name` of a Data element; name space declarations are
+    no data. The Rust parser writes a repeated element as `Name_1`, which is `Name` again here. Walks with a
+    stack, because a file may nest deeper than Python recurses.
     """
     found: list[tuple[str, str]] = []
+    last: list[tuple[str, str]] = []
     stack: list[tuple[str, Any, dict[str, Any]]] = [("", element, _NOTHING)]
     while stack:
         name, value, siblings = stack.pop()
@@ -228,14 +286,19 @@ def leaves(element: dict[str, Any]) -> list[tuple[str, str]]:
         attributes = value.get("#attributes")
         attributes = attributes if type(attributes) is dict else _NOTHING
         own = {key: each for key, each in attributes.items() if key.partition(":")[0] != "xmlns"}
+        if name == "Data" and "Name" in own:
+            name = text(own.pop("Name"))
         if "#text" in value:
             found.append((name or "Data", text(value["#text"])))
-        found.extend((f"{name}_{key}" if name else key, text(each)) for key, each in own.items())
+        if name:
+            found.extend((f"{name}_{key}", text(each)) for key, each in own.items())
+        else:
+            last = [(key, text(each)) for key, each in own.items()]
         children = [(key, each, value) for key, each in value.items() if key not in ("#attributes", "#text")]
         if name and not children and not own and "#text" not in value:
             found.append((name, ""))
         stack.extend(reversed(children))
-    return found
+    return found + last
 
 
 def _unnumbered(name: str, siblings: dict[str, Any]) -> str:

@@ -20,10 +20,10 @@ from detector.errors import EvidenceError
 from detector.formats.base import HEAD_BYTES, MAX_RECORD_BYTES, Input, Item
 from detector.formats.lines import Line, encoding_of, read_lines
 from detector.formats.windows.fields import SystemValues
+from detector.formats.windows.window import BLOCK, Window
 from detector.tables.evidence import ReadWarning
 from detector.tables.windows import WindowsRecord
 
-_BLOCK = 1 << 20
 #: How many objects of the head a recogniser looks at.
 _SAMPLE = 8
 
@@ -153,7 +153,7 @@ def _byte_lines(source: Input) -> Iterator[Found | ReadWarning]:
     position, number, rest = source.start, source.first_number, b""
     limit = source.end
     skipped = 0
-    while block := source.stream.read(_BLOCK):
+    while block := source.stream.read(BLOCK):
         pieces = (rest + block).split(b"\n")
         rest = pieces.pop()
         for piece in pieces:
@@ -179,45 +179,9 @@ def _byte_lines(source: Input) -> Iterator[Found | ReadWarning]:
 # --- arrays, wrappers, printed objects
 
 
-class _Window:
-    """The part of a stream that is held: `data` in UTF-8, growing at the end, forgotten at the front."""
-
-    def __init__(self, source: Input) -> None:
-        self.data = b""
-        self._stream = source.stream
-        self._base = source.start
-        encoding = encoding_of(source.head)
-        self._wide = encoding if encoding.startswith("utf-16") else None
-        self._decoder = codecs.getincrementaldecoder(encoding)("replace") if self._wide else None
-
-    def more(self) -> bool:
-        """Read on; False at the end of the stream."""
-        block = self._stream.read(max(_BLOCK, len(self.data)))
-        if self._decoder is not None:
-            self.data += self._decoder.decode(block, final=not block).encode("utf-8")
-        else:
-            self.data += block
-        return bool(block)
-
-    def offset(self, at: int) -> int:
-        """Return the byte offset in the file of a place in `data`."""
-        return self._base + self._size(self.data[:at])
-
-    def forget(self, at: int) -> int:
-        """Drop what lies before `at` if it is worth it; return the place of `at` thereafter."""
-        if at < _BLOCK:
-            return at
-        self._base += self._size(self.data[:at])
-        self.data = self.data[at:]
-        return 0
-
-    def _size(self, part: bytes) -> int:
-        return len(part) if self._wide is None else len(part.decode("utf-8").encode(self._wide))
-
-
 def _tree_objects(source: Input, layout: Layout) -> Iterator[Found | ReadWarning]:
     """Yield the objects at the layout's depth; damage is a warning, and reading goes on at the next start."""
-    window = _Window(source)
+    window = Window(source)
     number = at = depth = 0
     while (token := _next_token(window, at)) is not None:
         begin, mark = token
@@ -249,7 +213,7 @@ def _junk(gap: bytes, mark: bytes) -> bool:
     return bool(gap.strip(b", \t\r\n")) or mark[:1] == b'"'
 
 
-def _next_token(window: _Window, at: int) -> tuple[int, bytes] | None:
+def _next_token(window: Window, at: int) -> tuple[int, bytes] | None:
     """Return place and text of the next bracket or string; None at the end."""
     while True:
         match = _TOKEN.search(window.data, at)
@@ -260,7 +224,7 @@ def _next_token(window: _Window, at: int) -> tuple[int, bytes] | None:
             return None if match is None else (match.start(), match[0])
 
 
-def _object_end(window: _Window, begin: int) -> int | None:
+def _object_end(window: Window, begin: int) -> int | None:
     """Return the place behind the object that opens at `begin`; None if it is damaged or too long."""
     opened: list[bytes] = []
     at = begin
@@ -283,7 +247,7 @@ def _object_end(window: _Window, begin: int) -> int | None:
             return None
 
 
-def _next_start(window: _Window, at: int, layout: Layout) -> int:
+def _next_start(window: Window, at: int, layout: Layout) -> int:
     """Return the place where the next record begins, by the looks of the first one; -1 if there is none."""
     while layout.start is not None:
         if (match := layout.start.search(window.data, at)) is not None:
