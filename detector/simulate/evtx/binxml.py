@@ -7,7 +7,7 @@ definitions themselves.
 
 Layout: [MS-EVEN6] 2.2.12 and J. Metz, "Windows XML Event Log (EVTX) format"; both leave the bucket of a
 template open. Comparison with the chunks of real logs shows it for format 3.1: the name hash, over the GUID
-taken as eight 16-bit words, modulo 32. Format 3.2 uses another function that is not known; a reader finds each
+taken as eight 16-bit words, modulo 32. Format 3.2 uses another function, not known; a reader finds each
 definition by its offset and needs the table only to list them, so the one of 3.1 is used for both.
 """
 
