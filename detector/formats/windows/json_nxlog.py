@@ -119,7 +119,7 @@ def read(source: Input) -> Iterator[Item]:
     """Yield the events of the file; see the module for what becomes of each key."""
     clock = _Clock(source.head, source.context)
 
-    def convert(tree: dict[str, Any]) -> Parts:
+    def convert(tree: dict[str, Any], _: bytes) -> Parts:
         return _parts(tree, clock)
 
     for item in read_objects(source, convert):

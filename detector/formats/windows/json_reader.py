@@ -32,8 +32,9 @@ _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\]]|"', re.DOTALL)
 _MEMBER = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\],]|"', re.DOTALL)
 
 Parts = tuple[SystemValues, tuple[str, ...], list[str | None]]
-#: Turns an object into (system, names, values); raises EvidenceError if it is no event of the format.
-Convert = Callable[[dict[str, Any]], Parts]
+#: Turns an object, and its text, into (system, names, values); raises EvidenceError if it is no event of the
+#: format.
+Convert = Callable[[dict[str, Any], bytes], Parts]
 
 
 class Layout(NamedTuple):
@@ -74,7 +75,7 @@ def read_objects(source: Input, convert: Convert) -> Iterator[Item]:
             if type(tree) is not dict:
                 yield ReadWarning(offset, f"record {number} is no JSON object")
                 continue
-            system, names, values = convert(tree)
+            system, names, values = convert(tree, data)
         except EvidenceError as error:
             yield ReadWarning(offset, f"record {number}: {error}")
             continue
