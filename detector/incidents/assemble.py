@@ -187,7 +187,7 @@ def _places(
         h for o in group.observations if not o.on_device for h in o.hosts if h in own or not h.is_address
     }
     outside = {node for node in touched if node not in acted_on and node not in own}
-    ordered = sorted(touched.items(), key=lambda item: (item[1].first, item[0]))
+    ordered = sorted(touched.items(), key=lambda item: item[1].first)  # ties: in the order of the path
     hosts = {node: entry for node, entry in ordered if node not in outside}
     return hosts, {node: entry for node, entry in ordered if node in outside}
 

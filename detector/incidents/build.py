@@ -14,6 +14,7 @@ from detector.incidents import load
 from detector.incidents.arrivals import CLOCK_SKEW, Logons, Origin, VpnSessions, origin_of
 from detector.incidents.assemble import Incident, Touched, assemble
 from detector.incidents.entities import Account, Node
+from detector.incidents.joining import join
 from detector.incidents.observations import MEDIUM, Observation
 from detector.incidents.rows import incident_row, observation_row, timeline_rows
 from detector.incidents.scoring import SEVERITIES, starts_incident
@@ -60,11 +61,14 @@ def find_incidents(
     """Join observations of level medium or more into incidents and give them their context."""
     anchors = [o for o in observations if o.rank >= MEDIUM]
     origins: dict[int, Origin] = {id(o): origin_of(o, logons, sessions) for o in anchors}
-    incidents = [
-        assemble(group, logons, coverage, own) for group in groups if starts_incident(group.observations)
-    ]
+    incidents: list[Incident] = []
+    loose: list[Observation] = []
+    for group in join(anchors, origins, logons):
+        if starts_incident(group.observations):
+            incidents.append(assemble(group, logons, coverage, own))
+        else:
+            loose += group.observations
     incidents.sort(key=_importance)
-    loose = [o for group in groups if not starts_incident(group.observations) for o in group.observations]
     weak = [o for o in observations if o.rank < MEDIUM]
     return Result(tuple(incidents), _context(incidents, weak), tuple(sorted(loose, key=lambda o: o.order)))
 
@@ -100,9 +104,11 @@ def _context(
             at.setdefault(host, []).append((incident, actors))
     found: dict[str, list[Observation]] = {}
     for observation in weak:
-        host = observation.host
-        for incident, actors in at.get(host, []) if host is not None else []:
-            if host is not None and _on_path(observation, incident.hosts.get(host), actors):
+        place = observation.host
+        if place is None:
+            continue
+        for incident, actors in at.get(place, []):
+            if _on_path(observation, incident.hosts.get(place), actors):
                 found.setdefault(incident.incident_id, []).append(observation)
                 break
     return {key: tuple(value) for key, value in found.items()}

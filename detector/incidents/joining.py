@@ -366,10 +366,11 @@ class _Joiner:
         for position in range(len(self._obs)):
             groups.setdefault(self._find(position), set()).add(self._recurring[position])
         first: dict[_Kind, int] = {}
-        for root, kinds in sorted(groups.items()):
-            kind = next(iter(kinds))
-            if len(kinds) == 1 and kind is not None:
-                self._unite("recurring", first.setdefault(kind, root), root)
+        for root in sorted(groups):
+            kinds = [kind for kind in groups[root] if kind is not None]
+            if len(kinds) == len(groups[root]):
+                for kind in sorted(kinds):
+                    self._unite("recurring", first.setdefault(kind, root), root)
 
 
 _Kind = tuple[str, tuple[Node, ...], str]

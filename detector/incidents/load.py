@@ -87,10 +87,8 @@ def logons(engine: Engine, hosts: Hosts, observed: Sequence[Observation]) -> Ite
         account = parse_account(row["account"], hosts, host, row["account_domain"])
         if host is None or account is None:
             continue
-        source = (
-            hosts.source(site, row["src_ip"], row["src_host"], row["first"]) if row["is_remote"] else None
-        )
-        address = hosts.source(site, row["src_ip"], None) if row["is_remote"] and row["src_ip"] else None
+        src_ip, src_host = (row["src_ip"], row["src_host"]) if row["is_remote"] else (None, None)
+        source = hosts.source(site, src_ip, src_host, row["first"])
         yield Logon(
             host=host,
             account=account,
@@ -101,7 +99,7 @@ def logons(engine: Engine, hosts: Hosts, observed: Sequence[Observation]) -> Ite
             last=row["last"],
             count=row["count"],
             event=Reference(row["event"]["e"], row["event"]["o"] or 0),
-            address=Node(site, src_ip) if parse_address(src_ip) else None,
+            address=Node(site, src_ip) if src_ip and parse_address(src_ip) else None,
         )
 
 

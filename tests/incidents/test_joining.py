@@ -1,0 +1,246 @@
+"""Which observations become one incident, and which must not."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.incidents.made_up import Logs, finding, hit, hospital_attack
+
+
+def rules_of(logs: Logs) -> list[set[str]]:
+    """Return for each incident what it was built of."""
+    return [{o.source_id for o in incident.group.observations} for incident in logs.result().incidents]
+
+
+def test_whole_attack_is_one_incident() -> None:
+    logs = Logs()
+    hospital_attack(logs)
+    result = logs.result()
+    assert len(result.incidents) == 1
+    assert not result.not_joined
+    incident = result.incidents[0]
+    assert len(incident.group.observations) == 9
+    assert incident.assessment.severity == "critical"
+    assert incident.entry.kind == "vpn_login"
+    assert incident.entry.src_ip == "203.0.113.7"
+    assert [str(m.account) for m in incident.moves if m.dst.name == "MEALSRV"] == ["MEALSRV\\administrator"]
+    assert {node.name for node in incident.hosts} == {"MEALSRV", "EMR01", "EMR02"} | {
+        f"PC{n:03}" for n in range(40)
+    }
+    # A client is first touched by its own logon, not when the mass logon began.
+    assert incident.hosts[next(n for n in incident.hosts if n.name == "PC030")].first.minute == 3
+    assert [node.name for node in incident.sources] == ["203.0.113.7", "10.8.0.5"]
+    assert {s["step"] for s in incident.steps if s["state"] == "seen"} == {
+        "initial_access",
+        "remote_desktop",
+        "defense_evasion",
+        "credential_access",
+        "lateral_movement",
+        "mass_logon",
+        "impact",
+    }
+
+
+def test_two_attacks_at_once_stay_two() -> None:
+    logs = Logs()
+    hospital_attack(logs)
+    logs.hits += [
+        hit(
+            0.5, "LAB01", "mimikatz", "critical", "credential_access", account="HOSP\\lab", src_ip="10.5.5.5"
+        ),
+        hit(1.5, "LAB02", "psexec", "high", "lateral_movement", account="HOSP\\lab", src_host="LAB01"),
+    ]
+    found = rules_of(logs)
+    assert len(found) == 2
+    assert {"mimikatz", "psexec"} in found
+
+
+def test_two_attacks_that_meet_on_a_domain_controller_stay_two() -> None:
+    logs = Logs()
+    for name, account, host, address in (
+        ("one", "HOSP\\anna", "PC001", "198.51.100.1"),
+        ("two", "HOSP\\berta", "PC002", "198.51.100.2"),
+    ):
+        logs.hits += [
+            hit(0, host, f"{name}_a", account=account, src_ip=address),
+            hit(1, "DC1", f"{name}_b", account=account, src_host=host),
+        ]
+    assert sorted(map(sorted, rules_of(logs))) == [["one_a", "one_b"], ["two_a", "two_b"]]
+
+
+def test_unrelated_medium_hit_is_not_joined() -> None:
+    logs = Logs()
+    hospital_attack(logs)
+    logs.hits.append(hit(1, "XRAY7", "odd_script", "medium", "other", account="HOSP\\ito"))
+    result = logs.result()
+    assert [o.source_id for o in result.not_joined] == ["odd_script"]
+    _, timeline = logs.tables()
+    assert timeline.filter(timeline["incident_id"].is_null())["source_id"].to_pylist() == ["odd_script"]
+
+
+def test_noise_on_an_attacked_host_before_the_attacker_came_is_not_joined() -> None:
+    logs = Logs()
+    hospital_attack(logs, start=10.0)
+    logs.hits.append(hit(8, "MEALSRV", "daily_job", "medium", "other", account="NT AUTHORITY\\SYSTEM"))
+    assert [o.source_id for o in logs.result().not_joined] == ["daily_job"]
+
+
+def test_user_at_the_console_of_an_attacked_host_is_not_joined() -> None:
+    logs = Logs()
+    hospital_attack(logs)
+    logs.logon(0.4, None, "MEALSRV", "HOSP\\nurse", 2)
+    logs.hits.append(hit(0.9, "MEALSRV", "macro", "medium", "other", account="HOSP\\nurse"))
+    assert [o.source_id for o in logs.result().not_joined] == ["macro"]
+
+
+def test_scanner_that_touches_every_host_joins_nothing() -> None:
+    logs = Logs()
+    hospital_attack(logs)
+    clients = ["MEALSRV", "EMR01", "EMR02", *(f"PC{n:03}" for n in range(40))]
+    logs.findings += [
+        finding(hours, clients, "mass_logon", "high", "mass_logon", account="HOSP\\scan", src_host="SCAN1")
+        for hours in (-20.0, 0.3, 4.0)
+    ]
+    logs.hits.append(hit(1.0, "PC020", "driver", "high", "other", account="NT AUTHORITY\\SYSTEM"))
+    found = rules_of(logs)
+    assert {"mass_logon"} in found
+    assert {"driver"} in found
+    assert len(found) == 3
+
+
+def test_backup_that_trips_a_rule_each_night_is_no_part_of_the_attack() -> None:
+    logs = Logs()
+    hospital_attack(logs)
+    for night in range(-10, 3):
+        for host in ("MEALSRV", "EMR01", "EMR02"):
+            logs.logon(night * 24 + 2.5, "BACKUP1", host, "HOSP\\svc_backup")
+            logs.hits.append(
+                hit(night * 24 + 2.6, host, "vssadmin", "high", "impact", account="HOSP\\svc_backup")
+            )
+    result = logs.result()
+    attack = max(result.incidents, key=lambda i: len({o.source_id for o in i.group.observations}))
+    assert "vssadmin" not in {o.source_id for o in attack.group.observations}
+    others = [i for i in result.incidents if i is not attack]
+    assert {o.source_id for i in others for o in i.group.observations} == {"vssadmin"}
+    assert {i.assessment.severity for i in others} == {"low"}
+    assert len(others) <= 3
+
+
+def test_way_against_time_does_not_join() -> None:
+    logs = Logs()
+    logs.hits += [
+        hit(0, "B", "late_effect", account="HOSP\\x", src_host="A"),
+        hit(30, "A", "cause_afterwards", account="HOSP\\y", src_ip="198.51.100.9"),
+    ]
+    assert len(rules_of(logs)) == 2
+    logs.hits[1]["time"] = logs.hits[0]["time"].replace(hour=logs.hits[0]["time"].hour - 1)
+    assert len(rules_of(logs)) == 1
+
+
+def test_logon_record_joins_hosts_only_if_it_lies_between_cause_and_effect() -> None:
+    for hours, incidents in ((1.0, 1), (-1.0, 2), (3.0, 2)):
+        logs = Logs()
+        logs.hits += [
+            hit(0, "A", "cause", account="HOSP\\x", src_ip="198.51.100.9"),
+            hit(2, "B", "effect", account="HOSP\\admin"),
+        ]
+        logs.logon(hours, "A", "B", "HOSP\\admin")
+        assert len(rules_of(logs)) == incidents, hours
+
+
+def test_same_name_at_another_site_is_another_host() -> None:
+    logs = Logs()
+    logs.hits += [
+        hit(0, "MEALSRV", "one", account="HOSP\\x", site="hospital"),
+        hit(1, "MEALSRV", "two", account="HOSP\\x", site="clinic"),
+    ]
+    assert len(rules_of(logs)) == 2
+
+
+def test_address_and_name_are_one_host() -> None:
+    logs = Logs([("MEALSRV", "10.1.1.50")])
+    logs.hits += [
+        hit(0, "mealsrv.hospital.example", "cause", account="HOSP\\x", src_ip="198.51.100.9"),
+        hit(1, "EMR01", "effect", account="EMR01\\administrator", src_ip="10.1.1.50"),
+    ]
+    assert rules_of(logs) == [{"cause", "effect"}]
+
+
+def test_one_host_alone_is_one_incident_by_period() -> None:
+    logs = Logs()
+    logs.hits += [
+        hit(0, "PC1", "one", "high", "credential_access", account="PC1\\user"),
+        hit(0.5, "PC1", "two", "medium", "other", account="NT AUTHORITY\\SYSTEM"),
+        hit(3, "PC1", "three", "high", "defense_evasion", account="PC1\\other"),
+        hit(1000, "PC1", "four", "high", "impact", account="PC1\\user"),
+    ]
+    assert sorted(map(len, rules_of(logs))) == [1, 3]
+
+
+def test_single_high_hit_is_a_small_incident() -> None:
+    logs = Logs()
+    logs.hits.append(hit(0, "PC1", "alone", "high", "defense_evasion"))
+    (incident,) = logs.result().incidents
+    assert incident.assessment.severity == "low"
+
+
+@pytest.mark.parametrize("level", ["low", "informational"])
+def test_weak_hits_never_start_an_incident_but_give_context(level: str) -> None:
+    logs = Logs()
+    logs.hits += [hit(h, "PC1", f"weak{h}", level, "discovery", account="PC1\\user") for h in (0.1, 0.2, 9)]
+    logs.hits.append(hit(0.1, "PC1", "other_user", level, "discovery", account="PC1\\nurse"))
+    assert not logs.result().incidents
+    logs.hits.append(hit(0, "PC1", "strong", "high", "credential_access", account="PC1\\user"))
+    (incident,) = logs.result().incidents
+    assert [o.source_id for o in incident.group.observations] == ["strong"]
+    context = logs.result().context[incident.incident_id]
+    assert [o.source_id for o in context] == ["weak0.1", "weak0.2"]
+
+
+def test_vpn_session_leads_from_the_public_address_to_the_server() -> None:
+    logs = Logs()
+    hospital_attack(logs)
+    incidents, _ = logs.tables()
+    path = json.loads(incidents["path"][0].as_py())
+    assert [(m["src"], m["dst"], m["method"]) for m in path[:2]] == [
+        ("203.0.113.7", "10.8.0.5", "vpn"),
+        ("10.8.0.5", "MEALSRV", "rdp"),
+    ]
+
+
+def test_id_stays_when_later_evidence_is_added() -> None:
+    logs = Logs()
+    hospital_attack(logs)
+    before = logs.result().incidents[0].incident_id
+    logs.hits.append(
+        hit(9, "EMR01", "log_cleared", "high", "defense_evasion", account="EMR01\\administrator")
+    )
+    logs.hits.append(
+        hit(0.1, "MEALSRV", "early_medium", "medium", "discovery", src_ip="10.8.0.5", account="x")
+    )
+    (incident,) = logs.result().incidents
+    assert incident.incident_id == before
+    assert len(incident.group.observations) == 11
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_order_of_input_changes_nothing(rng: random.Random) -> None:
+    def case(shuffle: bool) -> tuple[Any, Any]:
+        logs = Logs([("EMR01", "10.1.1.1")])
+        hospital_attack(logs)
+        hospital_attack(logs, start=0.05)
+        logs.hits += [hit(h / 7, f"PC{h:03}", "noise", "medium", "other") for h in range(30)]
+        if shuffle:
+            for rows in (logs.hits, logs.findings, logs._logons, logs._sessions):
+                rng.shuffle(rows)
+        incidents, timeline = logs.tables()
+        return incidents.to_pylist(), timeline.to_pylist()
+
+    assert case(shuffle=True) == case(shuffle=False)
