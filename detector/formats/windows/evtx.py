@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
+from base64 import b64decode
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, cast
@@ -187,7 +188,19 @@ def _second_parser(chunk: Chunk, places: tuple[RecordPlace, ...], reason: str) -
             why = "; ".join(part for part in (reason, f"{type(error).__name__}: {error}") if part)
             yield ReadWarning(offset, f"record {place.number}: {why}")
         else:
-            yield WindowsRecord(offset, place.number, system, names, values, len(text))
+            yield WindowsRecord(offset, place.number, system, names, _hexadecimal(names, values), len(text))
+
+
+def _hexadecimal(names: tuple[str, ...], values: list[str | None]) -> list[str | None]:
+    """Return the values with the Binary element, which python-evtx writes in Base64, as Windows writes it."""
+    if "Binary" not in names:
+        return values
+    at = names.index("Binary")
+    try:
+        binary = b64decode(values[at] or "", validate=True).hex().upper()
+    except ValueError:
+        return values
+    return [*values[:at], binary, *values[at + 1 :]]
 
 
 def segments(size: int, target: int) -> list[int]:
