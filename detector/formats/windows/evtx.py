@@ -163,7 +163,7 @@ def _first_parser(chunks: list[Chunk]) -> tuple[list[dict[str, Any]], list[str]]
 def _record(offset: int, place: RecordPlace, data: str) -> Item:
     try:
         event = orjson.loads(data)
-        system, names, values = event_from_json(event)
+        system, names, values = event_from_json(event, data)
     except (EvidenceError, ValueError) as error:
         return ReadWarning(offset, f"record {place.number}: not an event: {error}")
     return WindowsRecord(offset, place.number, system, names, values, len(data))
