@@ -1,7 +1,7 @@
 """Windows events as `evtx_dump` writes them in JSON, and tools built on its parser (Chainsaw's dump).
 
-https://github.com/omerbenamram/evtx: `-o jsonl` writes an object a line, `-o json` prints objects one after the
-other, each behind a line `Record 12`; other tools write an array. `--separate-json-attributes` puts the
+https://github.com/omerbenamram/evtx: `-o jsonl` writes an object a line, `-o json` prints objects one after
+the other, each behind a line `Record 12`; other tools write an array. `--separate-json-attributes` puts the
 attributes of an element into a sibling `<element>_attributes`, which is undone here. The event's values are
 those of the EVTX reader (`detector.formats.windows.fields.event_from_json`); times are UTC.
 """

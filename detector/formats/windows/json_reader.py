@@ -30,6 +30,7 @@ _SAMPLE = 8
 #: A whole string, or a bracket, or a quote that opens a string which does not end here.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\]]|"', re.DOTALL)
 _MEMBER = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\],]|"', re.DOTALL)
+_RECORD_LINE = re.compile(rb"Record \d+")
 
 Parts = tuple[SystemValues, tuple[str, ...], list[str | None]]
 #: Turns an object, and its text, into (system, names, values); raises EvidenceError if it is no event of the
@@ -133,7 +134,7 @@ def _line_objects(source: Input) -> Iterator[Found | ReadWarning]:
         offset, number, data = line
         if data[:1] != b"{":
             data = data.removeprefix(codecs.BOM_UTF8).strip()
-            if data in (b"", b"[", b"]", b"],"):
+            if data in (b"", b"[", b"]", b"],") or _RECORD_LINE.fullmatch(data):
                 continue
             data = data[data.find(b"{") :] if b"{" in data else data
         if data[-1:] == b",":
@@ -210,8 +211,9 @@ def _tree_objects(source: Input, layout: Layout) -> Iterator[Found | ReadWarning
 
 
 def _junk(gap: bytes, mark: bytes) -> bool:
-    """Is there more than white space and commas between two records?"""
-    return bool(gap.strip(b", \t\r\n")) or mark[:1] == b'"'
+    """Is there more between two records than white space, commas and the line `Record 12` of evtx_dump?"""
+    gap = gap.strip(b", \t\r\n")
+    return bool(gap and not _RECORD_LINE.fullmatch(gap)) or mark[:1] == b'"'
 
 
 def _next_token(window: Window, at: int) -> tuple[int, bytes] | None:
@@ -281,7 +283,7 @@ def layout_of(head: bytes) -> Layout:
         return Layout("tree", max(_open_brackets(data[:first]), 0), _start_of(data, first))
     lines = data.split(b"\n")
     complete = lines[:-1] if len(head) >= HEAD_BYTES else lines
-    if not complete or any(_parsed(line) is not None for line in complete[:_SAMPLE]):
+    if not complete or any(_parsed(line) for line in complete[:_SAMPLE] if line[:1] not in b' \t"'):
         return Layout("lines")
     return Layout("tree", 0, _start_of(data, first))
 
