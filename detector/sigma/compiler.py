@@ -1,0 +1,241 @@
+"""A rule document to SQL, through pySigma; the only module besides the backend's that imports it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sigma.conditions import ConditionIdentifier, ConditionItem, ConditionSelector
+from sigma.exceptions import SigmaConditionError, SigmaDetectionError, SigmaError
+from sigma.modifiers import modifier_mapping
+from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections, SigmaRule, SigmaStatus
+from sigma.rule.base import SigmaRuleBase
+from sigma.types import sigma_type
+
+from detector.sigma.backend import DuckDBBackend
+from detector.sigma.exact import encode, leading
+from detector.sigma.logsources import LogSource, source, sources_of, why_not_read
+from detector.sigma.model import CompiledRule, Need, RuleDocument, RuleProblem, SkippedRule
+from detector.sigma.needs import any_of, need_of
+from detector.sigma.quoting import literal
+from detector.tables.network import FIREWALL_COLUMNS, VPN_COLUMNS
+from detector.tables.results import LEVELS
+from detector.tables.windows import TIME, WINDOWS_COLUMNS
+
+#: Rules are not run in these states, as the specification says of them.
+_NOT_RUN = (SigmaStatus.DEPRECATED, SigmaStatus.UNSUPPORTED)
+
+_SCHEMAS: dict[str, Mapping[str, Any]] = {
+    "windows": WINDOWS_COLUMNS,
+    "network": FIREWALL_COLUMNS | VPN_COLUMNS,
+}
+
+#: What pySigma raises on a value of an unforeseen type besides its own errors.
+_FAILURES = (SigmaError, ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError)
+
+
+class _RuleError(Exception):
+    def __init__(self, message: str, key: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def compile_document(document: RuleDocument) -> CompiledRule | SkippedRule | RuleProblem:
+    """Compile one rule; whatever is wrong with it is returned as a problem with its place."""
+    data = document.data
+    title = data.get("title") if isinstance(data.get("title"), str) else None
+    rule_id = data.get("id") if isinstance(data.get("id"), str) else None
+    try:
+        return _compile(document)
+    except _Skipped as skipped:
+        return SkippedRule(document.path, document.line, rule_id, title, str(skipped))
+    except _RuleError as error:
+        line, column = document.marks.get(error.key) or (document.line, 1)
+        return RuleProblem(document.path, line, column, str(error), rule_id, title)
+    except RecursionError:
+        return RuleProblem(document.path, document.line, 1, "nested too deeply", rule_id, title)
+
+
+class _Skipped(Exception):
+    pass
+
+
+def _compile(document: RuleDocument) -> CompiledRule:
+    data = document.data
+    _refuse_other_kinds(data)
+    common = _common(data)
+    if common["status"] in _NOT_RUN:
+        raise _Skipped(f"status {data['status']}")
+    logsource = _logsource(data)
+    found = sources_of(logsource)
+    detections = _detections(data, document)
+    conditions = _conditions(detections)
+    if not found:
+        raise _Skipped(why_not_read(logsource))
+    kind = source(found[0]).kind
+    where, columns, need = _expression(conditions, kind)
+    level = str(data.get("level") or "informational").lower()
+    return CompiledRule(
+        id=str(common["id"]) if common["id"] else f"sha256-{document.sha256[:16]}-{document.line}",
+        title=common["title"],
+        level=level if level in LEVELS else "informational",
+        status=str(data["status"]) if data.get("status") else None,
+        tags=tuple(str(tag) for tag in data.get("tags") or ()),
+        description=common["description"],
+        author=common["author"],
+        falsepositives=tuple(str(text) for text in data.get("falsepositives") or ()),
+        path=document.path,
+        line=document.line,
+        sha256=document.sha256,
+        sources=found,
+        where=where,
+        columns=columns,
+        need=need,
+    )
+
+
+def _refuse_other_kinds(data: Mapping[str, Any]) -> None:
+    if "correlation" in data:
+        raise _RuleError("correlation rules are not yet supported", "correlation")
+    if "filter" in data:
+        raise _RuleError("filters are not yet supported: the rules they name run without them", "filter")
+    if "action" in data:
+        raise _RuleError(
+            "rule collections (action) are withdrawn from Sigma; write one whole document for each rule",
+            "action",
+        )
+
+
+
+def _common(data: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        values, errors = SigmaRuleBase.from_dict_common_params.__func__(  # type: ignore[attr-defined]
+            SigmaRule, dict(data), collect_errors=True
+        )
+    except _FAILURES as error:
+        raise _RuleError(_text(error), "title") from error
+    if errors:
+        keys = [key for key in data if key in str(errors[0]).lower()]
+        key = "id" if "identifier" in str(errors[0]) else keys[0] if keys else "title"
+        raise _RuleError(_text(errors[0]), key)
+    return dict(values)
+
+
+def _text(error: BaseException) -> str:
+    message = str(error.args[0]) if error.args else type(error).__name__
+    return message if isinstance(error, SigmaError) else f"{type(error).__name__}: {message}"
+
+
+def _logsource(data: Mapping[str, Any]) -> LogSource:
+    given = data.get("logsource")
+    if not isinstance(given, Mapping):
+        raise _RuleError("a rule needs a logsource: a mapping of product, category, service", "logsource")
+    names: dict[str, str | None] = {}
+    for key in ("product", "category", "service"):
+        value = given.get(key)
+        if value is not None and not isinstance(value, str):
+            raise _RuleError(f"{key} of a logsource is a text", "logsource")
+        names[key] = value.lower() if value else None
+    if not any(names.values()):
+        raise _RuleError("a logsource needs a product, a category or a service", "logsource")
+    return LogSource(names["product"], names["category"], names["service"])
+
+
+def _detections(data: Mapping[str, Any], document: RuleDocument) -> SigmaDetections:
+    given = data.get("detection")
+    if not isinstance(given, Mapping):
+        raise _RuleError("a rule needs a detection: a mapping of selections and a condition", "detection")
+    if "timeframe" in given:
+        raise _RuleError(
+            "timeframe belongs to the withdrawn aggregation syntax; write a correlation rule",
+            "detection.timeframe",
+        )
+    if "condition" not in given:
+        raise _RuleError("a detection needs a condition", "detection")
+    condition = given["condition"]
+    listed = condition if isinstance(condition, list) else [condition]
+    if not listed or any(not isinstance(text, str) for text in listed):
+        raise _RuleError("a condition is a text, or a list of texts", "detection.condition")
+    detections: dict[str, SigmaDetection] = {}
+    for name, definition in given.items():
+        if name == "condition":
+            continue
+        try:
+            detections[str(name)] = _detection(definition)
+        except _FAILURES as error:
+            raise _RuleError(_text(error), f"detection.{name}") from error
+    if not detections:
+        raise _RuleError("a detection needs at least one selection", "detection")
+    return SigmaDetections(detections=detections, condition=listed)
+
+
+def _detection(definition: Any) -> SigmaDetection:
+    """Build a detection as pySigma's own method does, but for items that need exact encodings."""
+    if isinstance(definition, Mapping):
+        return SigmaDetection([_item(key, value) for key, value in definition.items()])
+    if isinstance(definition, list):
+        if not any(isinstance(each, Mapping | list) for each in definition):
+            return SigmaDetection([_item(None, definition)])
+        return SigmaDetection([_detection(each) for each in definition])
+    return SigmaDetection([_item(None, definition)])
+
+
+def _item(key: Any, value: Any) -> SigmaDetectionItem:
+    if key is not None and not isinstance(key, str):
+        raise SigmaDetectionError(f"the field name {key!r} is no text; put it in quotes")
+    if isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(each, list) for each in value)):
+        raise SigmaDetectionError(f"the value of {key} is neither a value nor a list of values")
+    field, *modifiers = key.split("|") if key is not None else [""]
+    count = leading(modifiers)
+    if not count:
+        item: SigmaDetectionItem = SigmaDetectionItem.from_mapping(key, value)
+        return item
+    values = [sigma_type(each) for each in (value if isinstance(value, list) else [value])]
+    rest = [modifier_mapping[modifier] for modifier in modifiers[count:]]
+    return SigmaDetectionItem(field or None, rest, encode(values, modifiers[:count]))
+
+
+def _conditions(detections: SigmaDetections) -> list[Any]:
+    parsed: list[Any] = []
+    try:
+        for condition in detections.parsed_condition:
+            _check_selectors(condition.parse(postprocess=False), detections)
+            tree = condition.parsed
+            if tree is None:
+                raise SigmaConditionError("the condition selects nothing")
+            parsed.append(tree)
+    except _FAILURES as error:
+        raise _RuleError(_text(error), "detection.condition") from error
+    return parsed
+
+
+def _check_selectors(tree: Any, detections: SigmaDetections) -> None:
+    """Refuse `1 of x*` where no selection has such a name; pySigma drops it from the condition."""
+    if isinstance(tree, ConditionSelector):
+        if not tree.resolve_referenced_detections(detections):
+            raise SigmaConditionError(f"'{tree.args[0]} of {tree.pattern}': no selection has such a name")
+    elif isinstance(tree, ConditionItem) and not isinstance(tree, ConditionIdentifier):
+        for argument in tree.args:
+            _check_selectors(argument, detections)
+
+
+def _expression(conditions: list[Any], kind: str) -> tuple[str, tuple[tuple[str, str], ...], Need]:
+    """Return SQL, the columns it reads, and the need of a rule that matches if one condition holds."""
+    schema = _SCHEMAS[kind]
+    integers = frozenset(name.lower() for name, type_ in schema.items() if str(type_) == "int64")
+    times = frozenset(name.lower() for name, type_ in schema.items() if type_ == TIME)
+    expressions: list[str] = []
+    columns: set[tuple[str, str]] = set()
+    for condition in conditions:
+        backend = DuckDBBackend(integers, times)
+        try:
+            expressions.append(backend.expression(condition))
+            for form, field in backend.columns:
+                literal(form + field)
+        except _FAILURES as error:
+            raise _RuleError(_text(error), "detection") from error
+        columns |= backend.columns
+    where = expressions[0] if len(expressions) == 1 else " OR ".join(f"({each})" for each in expressions)
+    return where, tuple(sorted(columns)), any_of([need_of(condition) for condition in conditions])
+
+

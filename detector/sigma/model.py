@@ -1,0 +1,90 @@
+"""What a rule is on its way from a file to a hit: problem, document, compiled rule, pack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+#: A necessary condition of a rule, for the prefilter. None: nothing is known, the rule may always match.
+#: ("and" | "or", need, …) · ("id", number, …): the event has one of these EventIDs · ("has", field, text):
+#: the lower-case field contains this text.
+Need = tuple[Any, ...] | None
+
+
+@dataclass(frozen=True)
+class RuleProblem:
+    """Why a rule, or a file of rules, cannot be used; line and column count from 1."""
+
+    path: str
+    line: int | None
+    column: int | None
+    message: str
+    rule_id: str | None = None
+    title: str | None = None
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
+        return f"{place}: {self.message}"
+
+
+@dataclass(frozen=True)
+class SkippedRule:
+    """A rule that is right but is not run, and why."""
+
+    path: str
+    line: int
+    rule_id: str | None
+    title: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class RuleDocument:
+    """One YAML document of a rule file.
+
+    `marks` has the place (line, column) of each key of the document, and of the keys of `detection` as
+    `detection.<key>`.
+    """
+
+    path: str
+    line: int
+    data: Mapping[str, Any]
+    sha256: str
+    marks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CompiledRule:
+    """A rule as SQL.
+
+    `where` is a boolean expression over the columns that `detector.sigma.scan` provides for a log source:
+    for a field F of the rule `"f"` (as stored), `"text(f)"` and `"lower(f)"`; `"texts()"` and `"lowers()"`
+    are lists of all text fields of the event. `columns` names those it reads, as (form, field) pairs.
+    `sources` are ids in `detector.sigma.logsources`. `sha256` is that of the file's bytes.
+    """
+
+    id: str
+    title: str
+    level: str
+    status: str | None
+    tags: tuple[str, ...]
+    description: str | None
+    author: str | None
+    falsepositives: tuple[str, ...]
+    path: str
+    line: int
+    sha256: str
+    sources: tuple[str, ...]
+    where: str
+    columns: tuple[tuple[str, str], ...]
+    need: Need
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Rules that can run, those that are not run, and what is wrong with the others, in order of path."""
+
+    rules: tuple[CompiledRule, ...]
+    skipped: tuple[SkippedRule, ...] = ()
+    problems: tuple[RuleProblem, ...] = ()

@@ -1,0 +1,230 @@
+"""A pack of compiled rules, from files and a cache of what was compiled before.
+
+The cache is one file of JSON lines in the user's cache folder; its name carries the version of this tool, of
+pySigma and of the modules here, each line the SHA-256 of a rule file and what came of it. It only saves
+time: if it is missing, damaged or cannot be written, rules are compiled again. pySigma is imported only if a
+file is not in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from detector import __version__
+from detector.sigma.loader import parse_rule_file, read_rule_file, rule_files
+from detector.sigma.model import CompiledRule, Pack, RuleDocument, RuleProblem, SkippedRule
+
+Outcome = CompiledRule | SkippedRule | RuleProblem
+
+#: Rule files that the cache holds at most; those used last stay.
+MAX_CACHED_FILES = 20_000
+
+_KINDS: dict[str, type[Outcome]] = {"rule": CompiledRule, "skipped": SkippedRule, "problem": RuleProblem}
+
+
+def default_cache_folder() -> Path | None:
+    """Return the folder for caches of this platform, None if it cannot be found out.
+
+    DETECTOR_CACHE_DIR overrides it.
+    """
+    given = os.environ.get("DETECTOR_CACHE_DIR")
+    if given:
+        return Path(given)
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return Path(local) / "lateral-movement-detector" / "cache" if local else None
+    if sys.platform == "darwin":
+        base = Path("~/Library/Caches")
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    try:
+        return base.expanduser() / "lateral-movement-detector"
+    except RuntimeError:
+        return None
+
+
+def default_rules_path() -> Path:
+    """Return the folder of the project's own rules: rules/ of a checkout, else the package's copy."""
+    checkout = Path(__file__).parents[2] / "rules"
+    if checkout.is_dir() and (checkout.parent / "pyproject.toml").is_file():
+        return checkout
+    return Path(str(files("detector"))) / "_rules"
+
+
+def load_pack(paths: Iterable[Path], cache_folder: Path | None = None) -> Pack:
+    """Load and compile rules from files and folders; nothing in them raises.
+
+    cache_folder: where compiled rules are kept; None: nowhere. `default_cache_folder` gives the usual one.
+    """
+    store = _Cache(cache_folder)
+    outcomes: list[Outcome] = []
+    for path in rule_files(paths):
+        content = path if isinstance(path, RuleProblem) else read_rule_file(path)
+        if isinstance(content, RuleProblem):
+            outcomes.append(content)
+            continue
+        sha256 = hashlib.sha256(content).hexdigest()
+        found = store.get(sha256)
+        if found is None:
+            found = _compile_file(content, str(path))
+            store.put(sha256, found)
+        outcomes.extend(replace(outcome, path=str(path)) for outcome in found)
+    store.save()
+    return _pack(outcomes)
+
+
+def compile_text(content: bytes, path: str) -> Pack:
+    """Compile the rules of one file's bytes."""
+    return _pack(_compile_file(content, path))
+
+
+def _compile_file(content: bytes, path: str) -> list[Outcome]:
+    from detector.sigma.compiler import compile_document
+
+    return [
+        compile_document(found) if isinstance(found, RuleDocument) else found
+        for found in parse_rule_file(content, path)
+    ]
+
+
+def _pack(outcomes: Sequence[Outcome]) -> Pack:
+    rules: dict[str, list[CompiledRule]] = defaultdict(list)
+    skipped = [outcome for outcome in outcomes if isinstance(outcome, SkippedRule)]
+    problems = [outcome for outcome in outcomes if isinstance(outcome, RuleProblem)]
+    for outcome in outcomes:
+        if isinstance(outcome, CompiledRule):
+            rules[outcome.id.lower()].append(outcome)
+    kept: list[CompiledRule] = []
+    for same in rules.values():
+        first, *others = sorted(same, key=lambda rule: (rule.path, rule.line))
+        kept.append(first)
+        for other in others:
+            if (other.sha256, other.line) == (first.sha256, first.line):
+                reason = f"a copy of {first.path}"
+                skipped.append(SkippedRule(other.path, other.line, other.id, other.title, reason))
+            else:
+                message = f"the id {other.id} is already that of {first.path}:{first.line}"
+                problems.append(RuleProblem(other.path, other.line, 1, message, other.id, other.title))
+    return Pack(
+        rules=tuple(sorted(kept, key=lambda rule: (rule.path, rule.line))),
+        skipped=tuple(sorted(skipped, key=lambda rule: (rule.path, rule.line))),
+        problems=tuple(sorted(problems, key=lambda each: (each.path, each.line or 0, each.column or 0))),
+    )
+
+
+@cache
+def cache_key() -> str:
+    """Return a text that changes with everything that decides what a rule compiles to."""
+    digest = hashlib.sha256(__version__.encode("utf-8"))
+    for name in ("pysigma", "pyyaml"):
+        try:
+            digest.update(f"{name} {version(name)}".encode())
+        except PackageNotFoundError:
+            digest.update(f"{name} unknown".encode())
+    folder = files("detector.sigma")
+    for entry in sorted(folder.iterdir(), key=lambda each: each.name):
+        if entry.name.endswith(".py"):
+            digest.update(entry.name.encode("utf-8") + b"\0" + entry.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class _Cache:
+    """What came of rule files, by SHA-256 of their bytes."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = None if folder is None else folder / f"rules-{cache_key()}.jsonl"
+        self._known = self._load()
+        self._used: dict[str, list[Outcome]] = {}
+        self._changed = False
+
+    def get(self, sha256: str) -> list[Outcome] | None:
+        line = self._known.get(sha256)
+        found = None if line is None else _decode(line)
+        if found is not None:
+            self._used[sha256] = found
+        return found
+
+    def put(self, sha256: str, outcomes: list[Outcome]) -> None:
+        self._used[sha256] = outcomes
+        self._changed = True
+
+    def save(self) -> None:
+        """Write the cache anew if it grew; a cache that cannot be written is no error."""
+        if self._path is None or not self._changed:
+            return
+        lines = [_encode(sha256, outcomes) for sha256, outcomes in self._used.items()]
+        others = [line for sha256, line in self._known.items() if sha256 not in self._used]
+        lines = others[: max(0, MAX_CACHED_FILES - len(lines))] + lines
+        temporary: str | None = None
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix="rules-", suffix=".tmp")
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(b"\n".join(lines) + b"\n")
+            Path(temporary).replace(self._path)
+            self._forget_old_versions()
+        except OSError:
+            if temporary is not None and Path(temporary).exists():
+                _remove(Path(temporary))
+
+    def _forget_old_versions(self) -> None:
+        if self._path is not None:
+            for other in self._path.parent.glob("rules-????????????????.jsonl"):
+                if other != self._path:
+                    _remove(other)
+
+    def _load(self) -> dict[str, bytes]:
+        if self._path is None:
+            return {}
+        try:
+            content = self._path.read_bytes()
+        except OSError:
+            return {}
+        known: dict[str, bytes] = {}
+        for line in content.split(b"\n"):
+            # {"sha256":"…64 digits…",…
+            if line.startswith(b'{"sha256":"') and line.endswith(b"}"):
+                known[line[11:75].decode("ascii", "replace")] = line
+        return known
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError:
+        return  # another process uses it, or did the same
+
+
+def _encode(sha256: str, outcomes: list[Outcome]) -> bytes:
+    names = {kind: name for name, kind in _KINDS.items()}
+    listed = [{"kind": names[type(outcome)], **asdict(outcome)} for outcome in outcomes]
+    return orjson.dumps({"sha256": sha256, "outcomes": listed})
+
+
+def _decode(line: bytes) -> list[Outcome] | None:
+    try:
+        return [_outcome(given) for given in orjson.loads(line)["outcomes"]]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+
+
+def _outcome(given: dict[str, Any]) -> Outcome:
+    kind = _KINDS[given.pop("kind")]
+    return kind(**{key: _frozen(value) for key, value in given.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(each) for each in value) if isinstance(value, list) else value
