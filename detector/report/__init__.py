@@ -1,1 +1,1 @@
-"""One module per output; pure functions from a case's tables to text, which `detector.cli` prints."""
+"""What was found, as text for people and rows for machines, in English and Japanese."""
