@@ -5,11 +5,12 @@
 -- needs: site_networks(site, kind, name, network)
 -- needs: windows_remotedesktopservices_rdpcorets(site, EventID, ClientIP)
 -- needs: vpn(site, assigned_ip)
+-- needs: firewall(site, event_type, src_ip, dst_port)
 -- notes: zone: servers, clients, vpn_pools, vendor, vendor_vpn_pool as site.toml says (basis site; the narrowest network
--- decides). Without it (basis inferred): vpn (the VPN handed the address out), inside (a host of this case had the
--- address or an address of the same /24, IPv6 /64), other (private, but no host of the case lives there: a vendor's
--- network, or a part of the site whose logs are missing), public, local (loopback, link-local). host: the
--- host that had the address, if one is known.
+-- decides). Without it (basis inferred): vpn (the VPN handed the address out), inside (the /24, or IPv6 /64, of a
+-- host with logs here, of a member of the domain, or of five or more addresses that log on: a vendor comes from one
+-- or two), other (private, but none of these: a vendor's network, or a part of the site whose logs are missing),
+-- public, local (loopback, link-local). host: the host that had the address, if one is known.
 WITH seen AS (
     SELECT DISTINCT site, src_ip AS ip FROM logons WHERE src_ip IS NOT NULL
     UNION SELECT DISTINCT site, src_ip FROM authentications WHERE src_ip IS NOT NULL
@@ -18,6 +19,8 @@ WITH seen AS (
     UNION SELECT DISTINCT site, ip FROM host_addresses
     UNION SELECT DISTINCT site, ip_normal(regexp_replace(regexp_replace(ClientIP, ':\d+$', ''), '[\[\]]', '', 'g'))
         FROM windows_remotedesktopservices_rdpcorets WHERE EventID = 131
+    UNION SELECT DISTINCT site, src_ip FROM firewall
+        WHERE src_ip IS NOT NULL AND (dst_port = 3389 OR event_type = 'admin')
 ), owner AS (
     SELECT site, ip, arg_min(host, (
             CASE basis WHEN 'site' THEN 1 WHEN 'own' THEN 2 WHEN 'machine' THEN 3 WHEN 'firewall' THEN 4 ELSE 5 END,
@@ -33,8 +36,13 @@ WITH seen AS (
 ), lived AS (
     SELECT DISTINCT a.site, CASE WHEN contains(a.ip, ':') THEN array_to_string(string_split(a.ip, ':')[1:4], ':')
         ELSE regexp_extract(a.ip, '^(\d+\.\d+\.\d+)\.', 1) END AS block
-    FROM host_addresses AS a JOIN hosts AS h ON h.host = a.host AND h.site IS NOT DISTINCT FROM a.site
-    WHERE a.basis IN ('site', 'own', 'machine') AND ip_is_private(a.ip)
+    FROM host_addresses AS a
+    WHERE ip_is_private(a.ip) AND (a.basis IN ('site', 'machine') OR (a.basis = 'own' AND EXISTS (
+        SELECT 1 FROM hosts AS h WHERE h.host = a.host AND h.site IS NOT DISTINCT FROM a.site)))
+    UNION
+    SELECT site, regexp_extract(src_ip, '^(\d+\.\d+\.\d+)\.', 1) FROM logons
+    WHERE outcome = 'success' AND src_ip NOT LIKE '%:%' AND ip_is_private(src_ip)
+    GROUP BY ALL HAVING count(DISTINCT src_ip) >= 5
 ), pool AS (
     SELECT DISTINCT site, assigned_ip AS ip FROM vpn WHERE assigned_ip IS NOT NULL
 )

@@ -1,0 +1,129 @@
+"""Run the stages over a case's views and bring their rows into the form of the `findings` table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from detector.chain.stages import Stage, Value, load_stages, needs_of
+from detector.errors import QueryError, StageError
+from detector.tables.results import FINDING_COLUMNS, LEVELS, schema
+
+if TYPE_CHECKING:
+    from detector.case.store import Case
+    from detector.engines import Engine
+
+_OPTIONAL = frozenset(FINDING_COLUMNS) - {"finding_id", "stage", "step", "techniques"}
+_MUST = frozenset({"first_seen", "events"})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A stage that could not run, and why; the others ran."""
+
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ChainResult:
+    """The findings of all stages (`FINDING_COLUMNS`), ordered by time, and the stages that failed."""
+
+    findings: pa.Table
+    problems: tuple[Problem, ...]
+
+
+def run_case(case: Case, stages: Sequence[Stage] | None = None) -> ChainResult:
+    """Run the stages over a case with the parameters and the time zone of its site.toml.
+
+    Nothing is stored. Raises SiteError if site.toml is wrong, StageError if it names an unknown stage.
+    """
+    chosen = load_stages() if stages is None else stages
+    site = case.site()
+    zone = "UTC" if site.time_zone is None else site.time_zone.key
+    with case.connect(needs_of(chosen)) as engine:
+        return run_stages(engine, chosen, overrides=site.stages, time_zone=zone)
+
+
+def run_stages(
+    engine: Engine,
+    stages: Sequence[Stage] | None = None,
+    *,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    time_zone: str = "UTC",
+) -> ChainResult:
+    """Run stages on an engine that has the views of a case.
+
+    `overrides` are values of parameters by stage id (`[stages.<id>]` of site.toml); `time_zone` is the IANA
+    name by which hours of the day are told. A stage that fails is a problem in the result, never an
+    exception; an override for a stage or parameter that does not exist raises StageError.
+    """
+    chosen = load_stages() if stages is None else stages
+    given = overrides or {}
+    if unknown := sorted(set(given) - {stage.id for stage in load_stages()} - {stage.id for stage in chosen}):
+        raise StageError(f"stages.{unknown[0]}: there is no such stage; see docs/stages.md")
+    rows: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    for stage in chosen:
+        values = stage.values(given.get(stage.id, {}), {"time_zone": time_zone})
+        try:
+            rows.extend(_run(engine, stage, values))
+        except (QueryError, StageError) as error:
+            problems.append(Problem(stage.id, str(error)))
+    rows.sort(key=lambda row: (row["first_seen"], row["stage"], row["finding_id"]))
+    return ChainResult(pa.Table.from_pylist(rows, schema=schema(FINDING_COLUMNS)), tuple(problems))
+
+
+def _run(engine: Engine, stage: Stage, values: Mapping[str, Value]) -> Iterable[dict[str, Any]]:
+    table = engine.execute(stage.sql.body, dict(values))
+    columns = set(table.column_names)
+    if odd := sorted(columns - _OPTIONAL):
+        raise StageError(f"{stage.id}: returns {odd[0]!r}, which is no column of findings")
+    if missing := sorted(_MUST - columns):
+        raise StageError(f"{stage.id}: does not return {missing[0]!r}")
+    found: dict[str, dict[str, Any]] = {}
+    for row in table.to_pylist():
+        if row["events"] and isinstance(row["first_seen"], datetime):
+            finding = _finding(stage, row)
+            found.setdefault(finding["finding_id"], finding)
+    return found.values()
+
+
+def _finding(stage: Stage, row: dict[str, Any]) -> dict[str, Any]:
+    level = row.get("level") or stage.level
+    if level not in LEVELS:
+        raise StageError(f"{stage.id}: returns level {level!r}")
+    events = list(
+        dict.fromkeys((event["evidence_id"], event["evidence_offset"]) for event in row["events"])
+    )
+    return {
+        **{name: row.get(name) for name in _OPTIONAL},
+        "finding_id": finding_id(stage.id, events),
+        "stage": stage.id,
+        "step": stage.step,
+        "techniques": list(stage.techniques),
+        "level": level,
+        "confidence": min(1.0, max(0.0, float(row["confidence"]))) if row.get("confidence") is not None else None,
+        "last_seen": row.get("last_seen") or row["first_seen"],
+        "hosts": _sorted(row.get("hosts"), row.get("host")),
+        "accounts": _sorted(row.get("accounts"), row.get("account")),
+        "details": sorted((key, value) for key, value in (row.get("details") or []) if value not in (None, "")),
+        "events": [{"evidence_id": evidence, "evidence_offset": offset} for evidence, offset in events],
+    }
+
+
+def _sorted(many: Iterable[str | None] | None, one: str | None) -> list[str]:
+    return sorted({name for name in [*(many or []), one] if name})
+
+
+def finding_id(stage: str, events: Iterable[tuple[str, int]]) -> str:
+    """Return the id of a finding: the same stage with the same events always gives the same id."""
+    digest = hashlib.sha256(stage.encode("utf-8"))
+    for evidence, offset in sorted(events):
+        digest.update(f"\n{evidence}:{offset}".encode())
+    return digest.hexdigest()[:16]
