@@ -1,0 +1,1 @@
+"""From an activity to the records it leaves, on every machine that takes part."""
