@@ -1,16 +1,22 @@
-"""EventData fields that Elastic's Sysmon and PowerShell pipelines move into ECS fields, moved back.
+"""EventData fields that Elastic's Security, Sysmon and PowerShell pipelines move into ECS fields, moved back.
 
 The modules of Winlogbeat and the integrations of Elastic Agent rename `winlog.event_data.Image` to
 `process.executable`, and so on, and remove the originals; a rule on `Image` would find nothing. The tables
-name for each field of an event where it went (elastic/beats, x-pack/winlogbeat/module/{sysmon,powershell}/
-ingest/*.yml; elastic/integrations, packages/windows, has the same). Values that a pipeline took apart are put
-together again in the form in which Windows writes them, as far as the parts are kept.
+name for each field of an event where it went (elastic/beats, x-pack/winlogbeat/module/{security,sysmon,
+powershell}/ingest/*.yml; elastic/integrations, packages/system and windows, have the same). Values that a
+pipeline took apart are put together again in the form in which Windows writes them, as far as the parts are
+kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from detector.formats.windows.fields import system_time
+
+#: Puts a value together from a document and the event id.
+Maker = Callable[[dict[str, Any], str], str | None]
 
 _PROCESS = {
     "ProcessGuid": "process.entity_id",
@@ -80,6 +86,20 @@ _POWERSHELL: dict[str, dict[str, str]] = {
     },
 }
 
+#: Of Security-Auditing: where process and peer are moved, for the events that have these fields.
+_PEER = {
+    "IpAddress": "source.ip",
+    "IpPort": "source.port",
+    "WorkstationName": "source.domain",
+    "ProcessName": "process.executable",
+}
+_NEW_PROCESS = {
+    "NewProcessName": "process.executable",
+    "ParentProcessName": "process.parent.executable",
+}
+#: Events of Security-Auditing whose `source.domain` is a copy of another field, which is kept.
+_SESSION_EVENTS = ("4778", "4779")
+
 #: The parts of ContextInfo (4103, with spaces) and of the text of 400, 403, 600 and 800 (without).
 _CONTEXT = {
     "Host Name": "process.title",
@@ -103,7 +123,12 @@ _DNS_TYPES = {"NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "SR
 
 def moved_fields(document: dict[str, Any], provider: str, event_id: str) -> Iterator[tuple[str, Any]]:
     """Yield (name, value) of the EventData fields that lie elsewhere in the document."""
-    if provider == "Microsoft-Windows-Sysmon":
+    table: dict[str, str]
+    makers: dict[str, Maker]
+    if provider == "Microsoft-Windows-Security-Auditing":
+        table = _NEW_PROCESS if event_id == "4688" else _PEER if event_id not in _SESSION_EVENTS else {}
+        makers = {"NewProcessId" if event_id == "4688" else "ProcessId": _hex_pid}
+    elif provider == "Microsoft-Windows-Sysmon":
         table = _SYSMON.get(event_id, _PROCESS)
         makers = _SYSMON_PARTS
     elif provider == "Microsoft-Windows-PowerShell":
@@ -131,10 +156,14 @@ def at(document: dict[str, Any], path: str) -> Any:
 
 def _utc_time(document: dict[str, Any], _: str) -> str | None:
     """Sysmon's UtcTime: the pipeline makes it the document's @timestamp."""
-    stamp = document.get("@timestamp")
-    if not isinstance(stamp, str) or len(stamp) < 23 or not stamp.endswith("Z"):
-        return None
-    return stamp[:23].replace("T", " ")
+    stamp = system_time(document.get("@timestamp"))
+    return stamp.replace(tzinfo=None).isoformat(" ", "milliseconds") if stamp is not None else None
+
+
+def _hex_pid(document: dict[str, Any], _: str) -> str | None:
+    """The process id of a Security event, which Windows writes in hexadecimal."""
+    pid = at(document, "process.pid")
+    return f"0x{pid:x}" if isinstance(pid, int) else None
 
 
 def _user(document: dict[str, Any], _: str) -> str | None:
@@ -182,13 +211,21 @@ def _query_status(document: dict[str, Any], event_id: str) -> str | None:
     return "0" if status == "SUCCESS" else str(status)
 
 
+def _file_flag(path: str) -> Maker:
+    def flag(document: dict[str, Any], _: str) -> str | None:
+        value = at(document, path)
+        return str(value).lower() if isinstance(value, bool) else None
+
+    return flag
+
+
 def _initiated(document: dict[str, Any], event_id: str) -> str | None:
     direction = at(document, "network.direction")
     known = {"egress": "true", "outbound": "true", "ingress": "false", "inbound": "false"}
     return known.get(str(direction)) if event_id == "3" else None
 
 
-_SYSMON_PARTS: dict[str, Callable[[dict[str, Any], str], str | None]] = {
+_SYSMON_PARTS: dict[str, Maker] = {
     "UtcTime": _utc_time,
     "User": _user,
     "Hashes": _hashes,
@@ -196,6 +233,8 @@ _SYSMON_PARTS: dict[str, Callable[[dict[str, Any], str], str | None]] = {
     "QueryResults": _query_results,
     "QueryStatus": _query_status,
     "Initiated": _initiated,
+    "Archived": _file_flag("sysmon.file.archived"),
+    "IsExecutable": _file_flag("sysmon.file.is_executable"),
 }
 
 

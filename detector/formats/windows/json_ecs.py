@@ -6,9 +6,9 @@ those of Winlogbeat 5 and 6 with `event_data`, `computer_name`, `log_name` at th
 
 * Where `event.original` holds the event's XML, names, values and numbers come from it.
 * Else the EventData fields are `winlog.event_data` and `winlog.user_data` (without `xml_name`, the name of
-  its element), and those that Elastic's pipelines moved elsewhere (`ecs_fields`). Winlogbeat leaves out fields
-  that are empty and turns CRLF into LF; for a provider without GUID it names unnamed Data `param1`, `param2`,
-  …, which become one field `Data` again.
+  its element), and those that Elastic's pipelines moved elsewhere (`ecs_fields`). Winlogbeat leaves out
+  fields that are empty and turns CRLF into LF; for a provider without GUID it names unnamed Data `param1`,
+  `param2`, …, which become one field `Data` again. Fields that the pipelines add (`…Description`) stay.
 * `Level`, `Opcode` and `Keywords` come as words and become numbers as far as the words are those of Windows
   itself; a Task is kept if it is a number. `winlog.user` also gives `AccountName`, `Domain`, `AccountType`.
 
@@ -82,8 +82,9 @@ _KEYWORDS = {
     "correlation hint": 1 << 54,
     "classic": 1 << 55,
 }
-#: The bit by which an event says that it goes to its provider's first channel; all of Security have it.
-_FIRST_CHANNEL = 1 << 63
+_AUDITING = "Microsoft-Windows-Security-Auditing"
+#: The bit by which an event names its provider's channel; all of Security-Auditing have the first one's.
+_CHANNEL_BIT = 1 << 63
 
 
 def recognise(head: bytes) -> bool:
@@ -156,23 +157,22 @@ def _parts(tree: dict[str, Any], _: bytes) -> Parts:
 
 def _system(document: dict[str, Any], winlog: dict[str, Any]) -> SystemValues:
     get = winlog.get
-    channel = get("channel")
-    words = get("keywords")
+    provider = get("provider_name")
     level = get("level") or at(document, "log.level")
     return (
         _time(document, winlog),
         *event_kind_of(
             (
-                channel,
-                get("provider_name"),
+                get("channel"),
+                provider,
                 get("provider_guid"),
                 get("event_id"),
                 None,
                 get("version"),
-                _number(level, _LEVELS) if channel != "Security" else 0,
+                _number(level, _LEVELS) if provider != _AUDITING else 0,
                 get("task"),
                 _number(get("opcode"), _OPCODES),
-                _mask(words, channel, at(document, "event.outcome")),
+                _mask(get("keywords"), provider, at(document, "event.outcome")),
             )
         ),
         integer(get("record_id")),
@@ -195,27 +195,24 @@ def _number(value: Any, words: dict[str, int]) -> int | None:
     return words.get(value.lower(), integer(value)) if isinstance(value, str) else integer(value)
 
 
-def _mask(words: Any, channel: Any, outcome: Any) -> str | None:
+def _mask(words: Any, provider: Any, outcome: Any) -> str | None:
     """Return the keyword mask of the words of Windows' own; None if others are among them.
 
-    The words may be in the language of the machine: for Security the outcome tells the two that matter.
+    The words may be in the language of the machine: for Security-Auditing the outcome tells the two that
+    matter. Its events have level 0 and the bit of their channel, which Winlogbeat does not tell; the mask of
+    other providers may lack that bit.
     """
     if isinstance(words, (str, int)):
         words = [words]
-    if not isinstance(words, list):
-        words = []
+    bits = [_KEYWORDS.get(str(word).lower()) for word in words] if isinstance(words, list) else []
     mask = 0
-    for word in words:
-        bit = _KEYWORDS.get(str(word).lower())
-        if bit is None:
-            mask = 0
-            break
-        mask |= bit
-    if mask == 0 and channel == "Security" and outcome in ("success", "failure"):
+    for bit in bits:
+        mask |= bit or 0
+    if (None in bits or not bits) and provider == _AUDITING and outcome in ("success", "failure"):
         mask = _KEYWORDS[f"audit {outcome}"]
-    if mask == 0:
+    elif None in bits or not bits:
         return None
-    return f"0x{mask | _FIRST_CHANNEL if channel == 'Security' else mask:x}"
+    return f"0x{mask | _CHANNEL_BIT if provider == _AUDITING else mask:x}"
 
 
 def _fields(document: dict[str, Any], winlog: dict[str, Any]) -> tuple[tuple[str, ...], list[str | None]]:
