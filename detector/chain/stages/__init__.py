@@ -22,6 +22,7 @@ _REQUIRED = ("stage", "step", "techniques", "level", "finds", "blind", "needs")
 _TECHNIQUE = re.compile(r"T\d{4}(\.\d{3})?")
 _PARAMETER = re.compile(r"^--\s*parameter:\s*(\w+)\s*=\s*(\S+)\s+(.+)$")
 _PLACEHOLDER = re.compile(r"\$(\w+)")
+_TEXT_LITERAL = re.compile(r"'(?:[^']|'')*'")
 
 #: Placeholders that every stage may use without declaring them; `run_stages` fills them.
 COMMON_PARAMETERS = frozenset({"time_zone"})
@@ -60,7 +61,7 @@ class Stage:
                 offer = ", ".join(sorted(known)) or "none"
                 raise StageError(f"stages.{self.id}: no parameter {name!r}; it has: {offer}")
             known[name] = _fitting(f"stages.{self.id}.{name}", value, known[name])
-        used = set(_PLACEHOLDER.findall(self.sql.body))
+        used = _placeholders(self.sql.body)
         return {name: value for name, value in {**common, **known}.items() if name in used}
 
 
@@ -136,7 +137,7 @@ def _parameters(name: str, text: str) -> Iterable[Parameter]:
 
 def _check_body(name: str, sql: SqlFile, parameters: tuple[Parameter, ...]) -> None:
     declared = {parameter.name for parameter in parameters}
-    used = set(_PLACEHOLDER.findall(sql.body)) - COMMON_PARAMETERS
+    used = _placeholders(sql.body) - COMMON_PARAMETERS
     if declared != used:
         odd = ", ".join(sorted(declared ^ used))
         raise StageError(f"{name}: parameters declared in the header and used in the SQL differ: {odd}")
@@ -144,6 +145,11 @@ def _check_body(name: str, sql: SqlFile, parameters: tuple[Parameter, ...]) -> N
         check_read_only(sql.body)
     except QueryError as error:
         raise StageError(f"{name}: {error}") from error
+
+
+def _placeholders(body: str) -> set[str]:
+    """Return the names behind `$` in the SQL, not those inside text literals (`'\$recycle'`)."""
+    return set(_PLACEHOLDER.findall(_TEXT_LITERAL.sub("''", body)))
 
 
 def _fitting(key: str, value: Any, default: Value) -> Value:

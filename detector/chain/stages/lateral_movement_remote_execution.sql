@@ -1,0 +1,60 @@
+-- stage: lateral_movement_remote_execution
+-- step: lateral_movement
+-- techniques: T1021.002, T1569.002, T1053.005
+-- level: medium
+-- finds: a service or scheduled task made on a host by somebody who came in over the network for it
+-- blind: 7045 alone (default auditing) is joined to a logon by the account's SID and time; 4697 / 4698 by the logon id
+-- needs: services, scheduled_tasks, logons, log_clears
+-- parameter: minutes = 5 a tool makes its service within seconds of the logon; slow links and hand work need minutes
+-- parameter: habit_days = 3 the same service or task made on that many days is a deployment or backup agent
+WITH made AS (
+    SELECT time, site, host, 'service' AS kind, service_name AS name, image_path AS command, account, account_domain,
+        account_sid, logon_id, evidence_id, evidence_offset
+    FROM services WHERE action = 'installed'
+    UNION ALL
+    SELECT time, site, host, 'task', task_name, command, account, account_domain, NULL, logon_id, evidence_id,
+        evidence_offset
+    FROM scheduled_tasks WHERE action IN ('registered', 'updated') AND source = 'windows_security'
+      AND NOT ends_with(account, '$')
+), habits AS (
+    SELECT site, kind, name FROM made GROUP BY ALL HAVING count(DISTINCT CAST(time AS DATE)) >= $habit_days
+), candidates AS (
+    SELECT m.* FROM made AS m
+    ANTI JOIN habits AS h ON h.kind = m.kind AND h.name = m.name AND h.site IS NOT DISTINCT FROM m.site
+), entries AS (
+    SELECT time, site, host, account, account_domain, account_sid, logon_id, src_ip, src_host, evidence_id,
+        evidence_offset
+    FROM logons
+    WHERE outcome = 'success' AND is_remote AND logon_type = 3 AND NOT is_anonymous AND NOT is_system
+), joined AS (
+    SELECT m.*, e.time AS entry_time, e.src_ip, e.src_host, e.account AS entry_account,
+        e.account_domain AS entry_domain, e.evidence_id AS entry_id, e.evidence_offset AS entry_offset, 0.9 AS sure
+    FROM candidates AS m JOIN entries AS e ON e.host = m.host AND e.logon_id = m.logon_id
+        AND e.site IS NOT DISTINCT FROM m.site AND e.time <= m.time + INTERVAL 1 SECOND
+    WHERE m.logon_id NOT IN ('0x3e7', '0x3e4', '0x3e5')
+    UNION ALL
+    SELECT m.*, e.time, e.src_ip, e.src_host, e.account, e.account_domain, e.evidence_id, e.evidence_offset, 0.7
+    FROM candidates AS m JOIN entries AS e ON e.host = m.host AND e.account_sid = m.account_sid
+        AND e.site IS NOT DISTINCT FROM m.site
+        AND e.time BETWEEN m.time - $minutes * INTERVAL 1 MINUTE AND m.time + INTERVAL 1 SECOND
+    WHERE m.logon_id IS NULL
+), nearest AS (
+    SELECT * FROM joined
+    QUALIFY row_number() OVER (PARTITION BY evidence_id, evidence_offset
+        ORDER BY sure DESC, src_ip IS NULL, entry_time DESC, entry_id, entry_offset) = 1
+)
+SELECT site, min(least(entry_time, time)) AS first_seen, max(time) AS last_seen, host, [host] AS hosts,
+    concat_ws('\', min(entry_domain), entry_account) AS account,
+    [concat_ws('\', min(entry_domain), entry_account)] AS accounts, min(src_host) AS src_host, src_ip,
+    CASE WHEN bool_or(regexp_matches(lower(coalesce(command, '')), 'cmd(\.exe)?\s|%comspec%|powershell|rundll32|mshta|\\temp\\|\\users\\|admin\$|psexe|paexe|remcom|\\windows\\[^\\\s]+\.exe|%systemroot%\\[^\\\s]+\.exe|\.(bat|ps1|vbs|dll)\b'))
+         THEN 'high' ELSE 'medium' END AS level,
+    max(sure) AS confidence,
+    MAP {'kinds': array_to_string(list_sort(list(DISTINCT kind)), ', '),
+         'names': array_to_string(list_sort(list(DISTINCT name))[1:10], ', '),
+         'command': min(command)[1:300]} AS details,
+    list_transform(list_sort(list_concat(
+            list({'time': time, 'evidence_id': evidence_id, 'evidence_offset': evidence_offset}),
+            list({'time': entry_time, 'evidence_id': entry_id, 'evidence_offset': entry_offset}))),
+        lambda m: {'evidence_id': m.evidence_id, 'evidence_offset': m.evidence_offset}) AS events
+FROM nearest
+GROUP BY site, host, entry_account, src_ip, CAST(time AS DATE)
