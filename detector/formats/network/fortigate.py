@@ -1,0 +1,406 @@
+"""FortiGate (FortiOS 5 to 7, and FortiProxy, which writes the same): `key=value` lines of type and subtype.
+
+Fields and message ids: FortiOS Log Message Reference
+(https://docs.fortinet.com/document/fortigate/7.6.1/fortios-log-message-reference): 32001 / 32002 / 32003 /
+32021 administrator's login, failure, logout, lockout; 44544 to 44547 configuration; 39424 / 39425 / 39426 SSL
+VPN user up, down, login failure; 39943 new connection; 39947 / 39948 / 39949 SSL VPN tunnel up, down,
+statistics; 37124 to 37141 IPsec. Where the action says the same as the id, the action decides: it is stable
+over versions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from detector.formats.base import Format, Input, Item, ReadContext
+from detector.formats.lines import Line, read_lines, text_of
+from detector.formats.network.key_value import MAX_LINE, pairs
+from detector.formats.network.syslog import unwrap
+from detector.formats.network.values import (
+    NOTHING,
+    account,
+    address,
+    local_time,
+    number,
+    port,
+    protocol,
+    seconds,
+    since_epoch,
+    zone_offset,
+)  # fmt: skip
+from detector.tables.evidence import ReadWarning
+from detector.tables.network import NetworkRecord
+
+#: Log types of FortiOS; all but traffic and event are UTM logs, which older versions name directly.
+_TYPES = frozenset({
+    "traffic", "event", "utm", "anomaly", "ips", "virus", "webfilter", "app-ctrl", "dns", "dlp",
+    "emailfilter", "spam", "voip", "waf", "gtp", "ssh", "ssl", "cifs", "file-filter",
+    "icap", "sctp-filter", "virtual-patch",
+})  # fmt: skip
+
+#: Keys with which a line begins, whatever envelope stands before it.
+_BEGIN = re.compile(
+    r'(?:date|time|eventtime|timestamp|itime|logver|devname|devid|logid|idseq|type|vd)="?[\w.:+\-]+"?[\s,]'
+)
+_ID = re.compile(r"\d{10}")
+_UI_ADDRESS = re.compile(r"\(([0-9A-Fa-f.:]+)\)")
+#: How many lines of the head are looked at to recognise the format.
+_LOOK_AT = 40
+
+
+class _Meaning(NamedTuple):
+    event_type: str
+    action: str
+    outcome: str
+
+
+# A session that either end reset was let through: 'reset' is kept for a firewall that cuts a session itself.
+_TRAFFIC: dict[str, tuple[str, str]] = {
+    "accept": ("allow", "success"),
+    "start": ("allow", "success"),
+    "close": ("close", "success"),
+    "timeout": ("close", "success"),
+    "client-rst": ("close", "success"),
+    "server-rst": ("close", "success"),
+    "dns": ("allow", "unknown"),  # the answer was an error
+    "ip-conn": ("other", "failure"),  # let through, but the connection failed
+    "deny": ("deny", "failure"),
+    "block": ("deny", "failure"),
+    "blocked": ("deny", "failure"),
+    "drop": ("drop", "failure"),
+    "dropped": ("drop", "failure"),
+}
+_UTM: dict[str, tuple[str, str]] = {
+    "pass": ("allow", "success"), "passthrough": ("allow", "success"), "permit": ("allow", "success"),
+    "allow": ("allow", "success"), "allowed": ("allow", "success"), "accept": ("allow", "success"),
+    "detected": ("allow", "success"), "detect": ("allow", "success"), "monitored": ("allow", "success"),
+    "monitor": ("allow", "success"), "exempt": ("allow", "success"), "log-only": ("allow", "success"),
+    "pass_session": ("allow", "success"), "filtered": ("modify", "success"),
+    "block": ("deny", "failure"), "blocked": ("deny", "failure"), "deny": ("deny", "failure"),
+    "ban": ("deny", "failure"), "ban-ip": ("deny", "failure"), "quarantine": ("deny", "failure"),
+    "quarantine-ip": ("deny", "failure"), "drop": ("drop", "failure"), "dropped": ("drop", "failure"),
+    "drop_session": ("drop", "failure"), "clear_session": ("drop", "failure"),
+    "reset": ("reset", "failure"), "reset_client": ("reset", "failure"), "reset_server": ("reset", "failure"),
+}  # fmt: skip
+_CONFIG: dict[str, str] = {
+    "add": "create", "edit": "modify", "move": "modify", "rename": "modify", "clone": "create",
+    "set": "modify", "unset": "modify", "delete": "delete", "purge": "delete",
+}  # fmt: skip
+_OUTCOMES: dict[str, str] = {
+    "success": "success", "succeed": "success", "succeeded": "success", "logon": "success",
+    "logout": "success", "logoff": "success", "ok": "success", "done": "success", "connected": "success",
+    "failure": "failure", "failed": "failure", "fail": "failure", "error": "failure", "denied": "failure",
+    "negotiate_error": "failure", "timeout": "failure", "timed_out": "failure", "locked": "failure",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _firewall_meaning(
+    kind: str, subtype: str, action: str, status: str, logid: str, config: bool
+) -> _Meaning:
+    """Say what a line of the firewall table means."""
+    outcome = _OUTCOMES.get(status.lower(), "unknown")
+    if kind == "traffic":
+        return _Meaning("traffic", *_TRAFFIC.get(action, ("other", "unknown")))
+    if kind != "event":
+        return _Meaning("threat", *_UTM.get(action, ("other", "unknown")))
+    if config:
+        return _Meaning("config", _CONFIG.get(action.lower(), "modify"), "success")
+    number_ = logid[-5:]
+    if number_ in ("32001", "32002", "32003", "32021") or (
+        subtype == "system" and action in ("login", "logout")
+    ):
+        known = {"32001": "success", "32002": "failure", "32003": "success", "32021": "failure"}
+        return _Meaning(
+            "admin", "logout" if action == "logout" else "login", known.get(number_, outcome)
+        )  # 32021 has an action of its own: logins are refused for a while
+    if subtype == "user":
+        return _Meaning("authentication", *_authentication(action.lower(), status.lower(), outcome))
+    if subtype == "rest-api":
+        return _Meaning(
+            "admin", "other", "success" if status.startswith("2") else "failure" if status else "unknown"
+        )
+    return _Meaning("system", "other", outcome)
+
+
+def _authentication(action: str, status: str, outcome: str) -> tuple[str, str]:
+    """Say what a user's authentication for firewall policies came to (event / user: 43008 to 43041)."""
+    if action.endswith(("logout", "logoff")) or status in ("logout", "logoff", "timed_out", "timeout"):
+        return "logout", "success"
+    if action in ("authentication", "auth-logon") or action.endswith(("logon", "login")):
+        return "login", outcome if outcome != "unknown" else "unknown"
+    return "other", outcome
+
+
+@lru_cache(maxsize=4096)
+def _vpn_meaning(action: str, status: str, of_user: bool) -> _Meaning:
+    """Say what an event of subtype vpn means; `of_user` tells a user's tunnel from one between two sites."""
+    outcome = _OUTCOMES.get(status.lower(), "unknown")
+    if action == "tunnel-up":
+        return (
+            _Meaning("session_start", "login", "success")
+            if of_user
+            else _Meaning("tunnel", "create", "success")
+        )
+    if action == "tunnel-down":
+        return (
+            _Meaning("session_end", "logout", "success")
+            if of_user
+            else _Meaning("tunnel", "close", "success")
+        )
+    if action in ("ssl-login-fail", "auth-fail"):
+        return _Meaning("authentication", "login", "failure")
+    if action in ("ssl-login", "auth-success"):
+        return _Meaning("authentication", "login", "success")
+    if action == "ssl-web-pass":
+        return _Meaning("system", "allow", "success")
+    if action == "ssl-web-deny":
+        return _Meaning("system", "deny", "failure")
+    if action in (
+        "ssl-new-con",
+        "tunnel-stats",
+        "dpd",
+        "phase1-up",
+        "phase1-down",
+        "phase2-up",
+        "phase2-down",
+    ):
+        return _Meaning("tunnel", "other", outcome)
+    if action in ("ssl-exit-error", "ssl-exit-fail", "ssl-alert", "ssl-tunnel-error", "error"):
+        return _Meaning("tunnel", "other", "failure")
+    if action in ("negotiate", "install_sa", "delete_phase1_sa", "delete_ipsec_sa", "delete_phase2_sa"):
+        return _Meaning("tunnel", "delete" if action.startswith("delete") else "other", outcome)
+    return _Meaning("system", "other", outcome)
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None or value in NOTHING else value
+
+
+def _country(value: str | None) -> str | None:
+    """Return a country; 'Reserved' is what FortiOS writes for addresses that belong to none."""
+    return None if value == "Reserved" else _text(value)
+
+
+def _common(fields: dict[str, str], time: datetime | None, device: str | None) -> dict[str, Any]:
+    get = fields.get
+    proxy = get("devid", "").startswith("FPX")
+    return {
+        "time": time,
+        "device": device or _text(get("devid")),
+        "vendor": "Fortinet",
+        "product": "FortiProxy" if proxy else "FortiGate",
+        "event_id": get("logid"),
+        "level": get("level"),
+        "src_country": _country(get("srccountry")),
+        "duration": seconds(get("duration")),
+        "bytes_sent": number(get("sentbyte")),
+        "bytes_received": number(get("rcvdbyte")),
+        "message": get("msg") or get("logdesc"),
+    }
+
+
+def _firewall(fields: dict[str, str], columns: dict[str, Any]) -> None:
+    """Add the columns of the firewall table."""
+    get = fields.get
+    kind, subtype = fields["type"], fields["subtype"]
+    meaning = _firewall_meaning(
+        kind, subtype, get("action", ""), get("status", ""), get("logid", ""), "cfgpath" in fields
+    )
+    original = _text(get("user")) or _text(get("unauthuser"))
+    columns["event_type"], columns["action"], columns["outcome"] = meaning
+    columns["user_original"] = original
+    columns["user"], columns["user_domain"] = account(original)
+    columns["src_ip"] = address(get("srcip")) or _other_source(fields, kind, subtype)
+    columns["src_port"] = port(get("srcport"))
+    columns["dst_ip"] = address(get("dstip"))
+    columns["dst_port"] = port(get("dstport"))
+    columns["dst_country"] = _country(get("dstcountry"))
+    columns["session_id"] = get("sessionid") or get("session_id")
+    columns["protocol"] = protocol(get("proto"))
+    columns["application"] = _text(get("app")) or _text(get("service")) or _text(get("method"))
+    columns["direction"] = _DIRECTIONS.get((get("srcintfrole", ""), get("dstintfrole", "")))
+    columns["src_host"] = _text(get("srcname"))
+    columns["src_mac"] = _text(get("srcmac")) or _text(get("mastersrcmac"))
+    columns["src_interface"] = _text(get("srcintf")) or _text(get("interface"))
+    columns["dst_interface"] = _text(get("dstintf"))
+    columns["dst_host"] = _text(get("dstname")) or (None if kind == "event" else _text(get("hostname")))
+    columns["rule_name"] = _text(get("policyname")) or get("policyid")
+    columns["packets_sent"] = number(get("sentpkt"))
+    columns["packets_received"] = number(get("rcvdpkt"))
+    if "transip" in fields and get("transip") not in ("0.0.0.0", "::"):
+        columns["src_nat_ip"], columns["src_nat_port"] = address(get("transip")), port(get("transport"))
+    if "tranip" in fields and get("tranip") not in ("0.0.0.0", "::"):
+        columns["dst_nat_ip"], columns["dst_nat_port"] = address(get("tranip")), port(get("tranport"))
+
+
+def _other_source(fields: dict[str, str], kind: str, subtype: str) -> str | None:
+    """Find the source where srcip is missing: an administrator's `ui="ssh(192.0.2.1)"`, an endpoint's ip."""
+    if kind != "event":
+        return None
+    if subtype == "endpoint":
+        return address(fields.get("ip"))
+    found = _UI_ADDRESS.search(fields.get("ui", ""))
+    return address(found[1]) if found is not None else None
+
+
+#: Roles of the interfaces, as the administrator set them ('undefined' says nothing).
+_DIRECTIONS: dict[tuple[str, str], str] = {
+    ("lan", "wan"): "outbound",
+    ("dmz", "wan"): "outbound",
+    ("wan", "lan"): "inbound",
+    ("wan", "dmz"): "inbound",
+    ("wan", "wan"): "external",
+    ("lan", "lan"): "internal",
+    ("lan", "dmz"): "internal",
+    ("dmz", "lan"): "internal",
+    ("dmz", "dmz"): "internal",
+}
+
+
+def _vpn(fields: dict[str, str], columns: dict[str, Any]) -> None:
+    """Add the columns of the vpn table.
+
+    The source is the remote end (`remip`), unless the line says that this device began (`init="local"`).
+    `user` of an IPsec line is the peer's identity, often its address: who logged in is `xauthuser`.
+    """
+    get = fields.get
+    remote, own = address(get("remip")), address(get("locip"))
+    ssl = get("tunneltype", "").startswith("ssl") or get("action", "").startswith("ssl")
+    assigned = address(get("assignip")) or address(get("tunnelip"))
+    original = _text(get("xauthuser")) or _text(get("user"))
+    if not ssl and original is not None and address(original) is not None:
+        original = None
+    meaning = _vpn_meaning(
+        get("action", ""), get("status", ""), ssl or original is not None or assigned is not None
+    )
+    columns["event_type"], columns["action"], columns["outcome"] = meaning
+    columns["user_original"] = original
+    columns["user"], columns["user_domain"] = account(original)
+    columns["group"] = _text(get("xauthgroup")) or _text(get("group"))
+    local_first = get("init") == "local" and own is not None
+    ports = port(get("remport")), port(get("locport"))
+    columns["src_ip"], columns["dst_ip"] = (own, remote) if local_first else (remote, own)
+    columns["src_port"], columns["dst_port"] = ports[::-1] if local_first else ports
+    columns["session_id"] = _nonzero(get("tunnelid")) or _text(get("cookies"))
+    columns["vpn_type"] = "ssl" if ssl else _vpn_type(fields)
+    columns["assigned_ip"] = assigned
+    columns["client"] = _text(get("agent"))
+    if columns["outcome"] == "failure" or columns["event_type"] == "session_end":
+        names = ("reason", "error_reason", "error_num", "peer_notif")
+        columns["reason"] = next((found for name in names if (found := _text(get(name))) is not None), None)
+
+
+def _vpn_type(fields: dict[str, str]) -> str | None:
+    kind = _text(fields.get("tunneltype"))
+    if kind is not None:
+        return kind
+    return "ipsec" if "locip" in fields or "vpntunnel" in fields else None
+
+
+def _nonzero(value: str | None) -> str | None:
+    return None if value == "0" else _text(value)
+
+
+def _fields(text: str) -> tuple[int, dict[str, str]] | None:
+    """Return where a FortiGate message begins in a line, and its pairs; None if it is none."""
+    begin = _BEGIN.search(text)
+    if begin is None or len(text) > MAX_LINE:
+        return None
+    start = begin.start()
+    message = text[start:].rstrip() if start else text.rstrip()
+    at = message.find("logid=")
+    kind = f"{message[at : at + 17]} {message.count('=')}"
+    fields = pairs(message, kind, commas=text[begin.end() - 1] == ",")
+    if fields.get("type") not in _TYPES or "subtype" not in fields:
+        return None
+    return (start, fields) if "level" in fields or "logid" in fields else None
+
+
+def _stated_time(fields: dict[str, str]) -> tuple[datetime | None, datetime | None]:
+    """Return (time in UTC, None) or (None, local time without zone): eventtime, else date and time with tz.
+
+    eventtime is in seconds, milli-, micro- or nanoseconds by version. `date` is missing where a syslog
+    daemon took it for its own.
+    """
+    exact = since_epoch(fields.get("eventtime"))
+    if exact is not None:
+        return exact, None
+    local = local_time(fields.get("date"), fields.get("time"))
+    zone = zone_offset(fields.get("tz"))
+    if local is not None and zone is not None:
+        return local.replace(tzinfo=zone).astimezone(UTC), None
+    return None, local
+
+
+def _record(
+    line: Line, begin: int, fields: dict[str, str], context: ReadContext
+) -> tuple[NetworkRecord, bool]:
+    """Return the record, and whether its time is missing for want of a zone."""
+    time, local = _stated_time(fields)
+    device = _text(fields.get("devname"))
+    if local is not None and context.time_zone is not None:
+        time = local.replace(tzinfo=context.time_zone).astimezone(UTC)
+    if begin and (device is None or time is None):
+        envelope = unwrap(line.text, context)
+        device, time = device or envelope.host, time or envelope.time
+    columns = _common(fields, time, device)
+    vpn = fields["type"] == "event" and fields["subtype"] == "vpn"
+    (_vpn if vpn else _firewall)(fields, columns)
+    columns = {name: value for name, value in columns.items() if value is not None}
+    record = NetworkRecord(line.offset, line.number, "vpn" if vpn else "firewall", columns, fields, line.text)
+    return record, time is None and local is not None
+
+
+def read(source: Input) -> Iterator[Item]:
+    """Yield a record for each FortiGate line and a warning for each other one.
+
+    Raises TimeZoneError if the head has a line whose time states no zone and nobody gave one. A later line
+    of that kind is kept without time; the first of them gets a warning (of no lost record).
+    """
+    if needs_zone(source.head):
+        source.context.zone()
+    warned = False
+    for line in read_lines(source):
+        if isinstance(line, ReadWarning):
+            yield line
+            continue
+        found = _fields(line.text)
+        if found is None:
+            yield ReadWarning(line.offset, f"line {line.number} is not a FortiGate log: {line.text[:80]!r}")
+            continue
+        record, zoneless = _record(line, *found, source.context)
+        if zoneless and not warned:
+            warned = True
+            yield ReadWarning(
+                line.offset,
+                f"line {line.number} and perhaps later ones: time without zone, kept without time",
+                0,
+            )
+        yield record
+
+
+def _head_fields(head: bytes) -> Iterator[dict[str, str]]:
+    """Yield the pairs of the lines of the head that are surely FortiGate's: a ten-digit logid, a level."""
+    lines = [line for line in text_of(head).splitlines()[: _LOOK_AT * 4] if line.strip()]
+    for line in lines[:_LOOK_AT]:
+        found = _fields(line)
+        if found is not None and "level" in found[1] and _ID.fullmatch(found[1].get("logid", "")):
+            yield found[1]
+
+
+def recognise(head: bytes) -> bool:
+    """Tell whether one of the first lines is a FortiGate log."""
+    return any("vd" in fields or "devid" in fields for fields in _head_fields(head))
+
+
+def needs_zone(head: bytes) -> bool:
+    """Tell whether one of the first lines has a time without zone."""
+    return any(_stated_time(fields)[1] is not None for fields in _head_fields(head))
+
+
+FORMAT = Format("fortigate", recognise, read, split="line", needs_zone=needs_zone)
