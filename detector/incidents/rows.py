@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from detector.incidents.arrivals import Arrival
+from detector.incidents.arrivals import CLOCK_SKEW, Arrival
 from detector.incidents.assemble import Incident, Touched
 from detector.incidents.entities import Account, Node
 from detector.incidents.entry import Entry
-from detector.incidents.observations import Observation, Reference
+from detector.incidents.observations import FAN_OUT_HOSTS, Observation, Reference
 
 
 def incident_row(incident: Incident) -> dict[str, Any]:
@@ -54,10 +54,21 @@ def timeline_rows(incident: Incident, context: Iterable[Observation]) -> list[di
     arrivals: dict[Reference, Arrival] = {}
     for origin in incident.group.origins:
         arrival = origin.arrival
-        if arrival is not None and not arrival.observed and arrival.event not in known:
-            arrivals.setdefault(arrival.event, arrival)
+        if arrival is None or arrival.observed or arrival.event in known or _told(incident, arrival):
+            continue
+        arrivals.setdefault(arrival.event, arrival)
     rows += [_arrival_row(incident, arrival) for arrival in arrivals.values()]
     return sorted(rows, key=_order)
+
+
+def _told(incident: Incident, arrival: Arrival) -> bool:
+    """Whether an observation already tells of this arrival: from there to that host, at about that time."""
+    return any(
+        o.source == arrival.source
+        and arrival.host in o.hosts
+        and o.first - CLOCK_SKEW <= arrival.time <= o.last + CLOCK_SKEW
+        for o in incident.group.observations
+    )
 
 
 def observation_row(incident_id: str | None, o: Observation) -> dict[str, Any]:
@@ -77,7 +88,7 @@ def observation_row(incident_id: str | None, o: Observation) -> dict[str, Any]:
         "kind": o.kind,
         "source_id": o.source_id,
         "title": o.title,
-        "details": sorted(o.details.items()),
+        "details": sorted(_details(o).items()),
         "count": len(o.events),
         "events": [_event(event) for event in o.events],
     }
@@ -102,6 +113,15 @@ def _arrival_row(incident: Incident, arrival: Arrival) -> dict[str, Any]:
         "count": 1,
         "events": [_event(arrival.event)],
     }
+
+
+def _details(o: Observation) -> dict[str, str]:
+    """Return the details of an observation, with the number of its hosts and their names, if they are few."""
+    if len(o.hosts) < 2:
+        return dict(o.details)
+    names = sorted(host.name for host in o.hosts)
+    few = {"hosts": ", ".join(names)} if len(names) <= FAN_OUT_HOSTS else {}
+    return {"host_count": str(len(names)), **few, **o.details}
 
 
 def _order(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -40,8 +40,11 @@ def markdown_text(text: str) -> str:
     return _LINE_START.sub(r"\1\\\2", escaped)
 
 
-def csv_cell(text: str) -> str:
-    """Return the text for a cell of a CSV file; what a spreadsheet would read as a formula begins with '."""
+def csv_cell(value: object) -> str:
+    """Return a value for a cell of a CSV file; text that a spreadsheet takes for a formula begins with '."""
+    if value is None or isinstance(value, (int, float)):
+        return "" if value is None else str(value)
+    text = str(value)
     guard = "'" if text.lstrip(" \u3000").startswith(_FORMULA) else ""
     return guard + visible(text)
 

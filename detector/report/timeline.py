@@ -114,9 +114,11 @@ def screen(lines: Iterable[TimelineLine], texts: Texts, columns: int) -> list[st
         until = f" -> {line.last_time}" if line.last_time != line.time else ""
         step = texts.text("sentences", "step_and_what", {"step": line.step, "what": visible(line.what)})
         shown += wrapped(step, columns, "    ")
-        by = f"{visible(line.said_by)}, {line.level}{', ' + times + until if times else ''}"
-        shown += wrapped(by, columns, "      ", "    " + texts.label("said_by") + ": ")
-        shown += wrapped(line.evidence, columns, "      ", "    " + texts.label("evidence") + ": ")
+        said = [visible(line.said_by), line.level, *([times + until] if times else [])]
+        by = texts.text("sentences", "said_by", {"by": texts.text("sentences", "comma").join(said)})
+        shown += wrapped(by, columns, "      ", "    ")
+        evidence = texts.text("sentences", "evidence", {"evidence": line.evidence})
+        shown += wrapped(evidence, columns, "      ", "    ")
         shown.append("")
     return shown
 
@@ -153,7 +155,10 @@ def _line(
 def _hosts(row: Mapping[str, Any], texts: Texts) -> str:
     if row["host"]:
         return str(row["host"])
-    number = dict(row["details"] or []).get("host_count", "")
+    details = dict(row["details"] or [])
+    if details.get("hosts"):
+        return str(details["hosts"])
+    number = details.get("host_count") or ""
     return texts.count("hosts", int(number)) if number.isdigit() else ""
 
 

@@ -1,0 +1,35 @@
+"""`detector incidents`: what happened, incident by incident."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from detector.cli.common import case_option, format_option, note, open_case, output_option
+from detector.cli.report_options import language_option, style_of, write_lines, zone_option
+from detector.report.output import FORMATS, incidents_output
+
+
+@click.command()
+@case_option()
+@format_option(*FORMATS)
+@language_option()
+@zone_option()
+@output_option()
+def incidents(case_path: Path, output_format: str, lang: str, tz: str | None, output: Path | None) -> None:
+    """Say what happened: entry point, path, hosts, accounts, steps seen and not seen.
+
+    Incidents come most severe first. Each names what is certain, what is inferred, and
+    what the logs cannot show.
+
+    \b
+    Example:
+      detector incidents --case mycase --lang ja --tz Asia/Tokyo
+    """
+    case = open_case(case_path)
+    if not case.scanned():
+        note(f"nothing was scanned yet: run  detector scan --case {case_path}")
+    style = style_of(case, lang, tz, output)
+    with case.connect() as engine:
+        write_lines(incidents_output(engine, output_format, style), output)
