@@ -92,27 +92,38 @@ def event_from_json(
         if rendering := event.get("RenderingInfo"):
             system = (*system[:-1], optional_text(rendering.get("Message")))
         data = event.get("EventData")
+        found = None
         if type(data) is dict and "UserData" not in event and "ProcessingErrorData" not in event:
-            try:
-                keys = tuple(data)
-                names = _CHECKED.get(keys) or _first_names(keys, source)
-                values: list[str | None] = [
-                    value
-                    if (kind := type(value)) is str and not 36 <= len(value) <= 38
-                    else str(value)
-                    if kind is int
-                    else _plain_text(value)
-                    for value in data.values()
-                ]
-            except _DoubledError as error:
-                names, values = fields(error.pairs)
-            except _NestedError:
-                names, values = _all_fields(event)
-        else:
-            names, values = _all_fields(event)
+            found = event_data_fields(data, source)
+        names, values = found or _all_fields(event)
     except (KeyError, AttributeError, TypeError) as error:
         _refuse(error)
     return system, names, values
+
+
+def event_data_fields(
+    data: dict[str, Any], source: str | bytes | None
+) -> tuple[tuple[str, ...], list[str | None]] | None:
+    """Return (names, values) of an EventData element, None if a value in it is an element of its own.
+
+    `source` is the JSON text of the event or of the element alone; see `event_from_json`.
+    """
+    try:
+        keys = tuple(data)
+        names = _CHECKED.get(keys) or _first_names(keys, source)
+        values: list[str | None] = [
+            value
+            if (kind := type(value)) is str and not 36 <= len(value) <= 38
+            else str(value)
+            if kind is int
+            else _plain_text(value)
+            for value in data.values()
+        ]
+    except _DoubledError as error:
+        return fields(error.pairs)
+    except _NestedError:
+        return None
+    return names, values
 
 
 def _system_from_json(get: Callable[[str], Any]) -> SystemValues:
@@ -238,7 +249,7 @@ def _event_data_pairs(source: str | bytes) -> list[tuple[str, str]]:
         tree = json.loads(source, object_pairs_hook=hook)
     except (ValueError, RecursionError):
         return []
-    data = tree.get("Event", tree).get("EventData")
+    data = tree if isinstance(tree, _Pairs) else tree.get("Event", tree).get("EventData")
     return [(name, _plain_text(value)) for name, value in data.pairs] if isinstance(data, _Pairs) else []
 
 
@@ -372,6 +383,19 @@ def text(value: Any) -> str:
     if kind is dict:
         return text(value["#text"]) if len(value) == 1 and "#text" in value else json_text(value)
     return str(value)
+
+
+def texts(values: Iterable[Any]) -> list[str | None]:
+    """Return `text` of each value, the common ones without a call."""
+    known = _GUIDS.get
+    return [
+        value
+        if (kind := type(value)) is str and not 36 <= len(value) <= 38
+        else known(value) or _guid_text(value)
+        if kind is str
+        else text(value)
+        for value in values
+    ]
 
 
 def json_text(value: Any) -> str:

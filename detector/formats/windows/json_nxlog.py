@@ -26,9 +26,10 @@ with the difference, since exports exist that write local time with a 'Z'.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from detector.errors import EvidenceError
 from detector.formats.base import Format, Input, Item, ReadContext
@@ -38,7 +39,7 @@ from detector.formats.windows.fields import (
     guid,
     integer,
     optional_text,
-    text,
+    texts,
 )
 from detector.formats.windows.json_reader import Parts, read_objects, sample_objects, split_of
 from detector.tables.evidence import ReadWarning
@@ -129,68 +130,116 @@ def read(source: Input) -> Iterator[Item]:
             clock.contradiction = None
 
 
+class _Plan(NamedTuple):
+    """What to do with the objects that have the same keys: worked out once.
+
+    `fields` looks up the values of the EventData fields, and `names` are the names under which they are
+    stored (sorted, since shippers write the keys in any order). `keys` names where the envelope's values
+    are: level or event type, version, opcode, process, thread, user, provider.
+    """
+
+    names: tuple[str, ...]
+    fields: Callable[[dict[str, Any]], tuple[Any, ...]]
+    level: str
+    version: str
+    opcode: str
+    process_id: str
+    thread_id: str
+    user_id: str
+    provider: str
+
+
+_PLANS: dict[tuple[tuple[str, ...], bool, bool], _Plan] = {}
+_PLANS_LIMIT = 4096
+
+
+def _plan(keys: tuple[str, ...], own_process: bool, own_type: bool) -> _Plan:
+    """Return the plan for objects with these keys, and remember it.
+
+    own_process: ProcessID is NXLog's (an integer), not a field of the event; own_type: EventType is NXLog's.
+    """
+    nxlog = "SeverityValue" in keys or "SourceModuleType" in keys
+    rest = set(keys) - (_NXLOG if nxlog else _ENVELOPE)
+    if "@version" in keys:
+        rest -= _LOGSTASH
+    level = "Level"
+    if nxlog and "Level" not in keys:
+        level = "EventTypeOrignal" if "EventTypeOrignal" in keys else "EventType" if own_type else "Level"
+    if nxlog and "EventType" in keys and level != "EventType" and not own_type:
+        rest.add("EventType")
+    process_id = "ExecutionProcessID"
+    if nxlog and own_process and process_id not in keys:
+        process_id = "ProcessID"
+        rest.discard(process_id)
+    provider = "SourceName" if "SourceName" in keys else "Source"
+    rest.discard(provider)
+    ordered = tuple(sorted(rest))
+    plan = _Plan(
+        field_names_of(ordered),
+        _getter(ordered),
+        level,
+        "Version" if nxlog else "",
+        "OpcodeValue" if nxlog else "",
+        process_id,
+        "ThreadID" if nxlog else "",
+        "UserID" if nxlog else "",
+        provider,
+    )
+    if len(_PLANS) >= _PLANS_LIMIT:
+        _PLANS.clear()
+    _PLANS[keys, own_process, own_type] = plan
+    return plan
+
+
+def _getter(keys: tuple[str, ...]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """Return a function that gives the values of these keys as a tuple, however few they are."""
+    if len(keys) > 1:
+        return itemgetter(*keys)
+    return lambda tree: tuple(tree[key] for key in keys)
+
+
 def _parts(tree: dict[str, Any], clock: _Clock) -> Parts:
     """Return (system, names, values) of one object; raises EvidenceError if it is no Windows event."""
     get = tree.get
-    event_id = get("EventID")
-    if event_id is None or not ("Hostname" in tree or "SourceName" in tree):
+    kind = get("EventType")
+    own = (
+        type(get("ProcessID")) is int,
+        type(kind) is str and kind in _LEVELS and "EventTypeOrignal" not in tree,
+    )
+    keys = tuple(tree)
+    plan = _PLANS.get((keys, *own)) or _plan(keys, *own)
+    event_id, provider = get("EventID"), get(plan.provider)
+    if event_id is None or (provider is None and "Hostname" not in tree):
         raise EvidenceError("no Windows event: it has no EventID, Hostname or SourceName")
-    nxlog = "SeverityValue" in tree or "SourceModuleType" in tree
-    keys = tree.keys() - (_NXLOG if nxlog else _ENVELOPE)
-    if "@version" in tree:
-        keys -= _LOGSTASH
-    level, version, opcode, thread_id, user_id = get("Level"), None, None, None, None
-    process_id = get("ExecutionProcessID")
-    if nxlog:
-        version, opcode = get("Version"), get("OpcodeValue")
-        thread_id, user_id = get("ThreadID"), get("UserID")
-        if type(get("ProcessID")) is int and process_id is None:
-            process_id = get("ProcessID")
-            keys.discard("ProcessID")
-        kind = get("EventTypeOrignal")
-        if kind is None:
-            kind = get("EventType")
-            if kind is not None and kind not in _LEVELS:
-                keys.add("EventType")
-        elif "EventType" in tree:
-            keys.add("EventType")
-        if level is None:
-            level = _LEVELS.get(kind) if type(kind) is str else None
-    provider = get("SourceName")
-    if provider is None:
-        provider = get("Source")
-        keys.discard("Source")
+    level = get(plan.level)
+    if plan.level != "Level":
+        level = _LEVELS.get(level) if type(level) is str else None
+    raw = (
+        get("Channel"),
+        provider,
+        get("ProviderGuid"),
+        event_id,
+        None,
+        get(plan.version),
+        level,
+        get("Task"),
+        get(plan.opcode),
+        get("Keywords"),
+    )
+    computer, message, activity = get("Hostname"), get("Message"), get("ActivityID")
     system = (
         clock.time_of(tree),
-        *event_kind_of(
-            (
-                get("Channel"),
-                provider,
-                get("ProviderGuid"),
-                event_id,
-                None,
-                version,
-                level,
-                get("Task"),
-                opcode,
-                get("Keywords"),
-            )
-        ),
+        *event_kind_of(raw),
         integer(get("RecordNumber")),
-        optional_text(get("Hostname")),
-        integer(process_id),
-        integer(thread_id),
-        guid(get("ActivityID")),
+        computer if type(computer) is str else optional_text(computer),
+        integer(get(plan.process_id)),
+        integer(get(plan.thread_id)),
+        None if activity is None else guid(activity),
         guid(get("RelatedActivityID")),
-        optional_text(user_id),
-        optional_text(get("Message")),
+        optional_text(get(plan.user_id)),
+        message if type(message) is str else optional_text(message),
     )
-    ordered = tuple(sorted(keys))
-    values: list[str | None] = [
-        value if type(value := tree[key]) is str and not 36 <= len(value) <= 38 else text(value)
-        for key in ordered
-    ]
-    return system, field_names_of(ordered), values
+    return system, plan.names, texts(plan.fields(tree))
 
 
 class _Clock:
@@ -200,6 +249,7 @@ class _Clock:
         samples = sample_objects(head, limit=10_000) if head else []
         self._zone = context.time_zone
         self._beside: dict[tuple[str, str], timedelta | None] = {}
+        self._times: dict[tuple[Any, Any, Any], datetime] = {}
         self._sysmon_seen = 0
         self.contradiction: str | None = None
         sysmon = _voted(_sysmon_offset(tree) for tree in samples)
@@ -220,6 +270,20 @@ class _Clock:
 
     def time_of(self, tree: dict[str, Any]) -> datetime | None:
         """Return the time of the event in UTC; None if it has none that can be understood."""
+        written = tree.get("EventTime")
+        if type(written) is str and len(written) == 19:
+            # Whole seconds without zone: many events have the same.
+            key = written, tree.get("EventReceivedTime"), tree.get("@timestamp")
+            if type(key[2]) is str:
+                key = written, key[1], key[2][:16]
+            if (known := self._times.get(key)) is None and (known := self._utc(tree)) is not None:
+                if len(self._times) >= 4096:
+                    self._times.clear()
+                self._times[key] = known
+            return known
+        return self._utc(tree)
+
+    def _utc(self, tree: dict[str, Any]) -> datetime | None:
         time = _stated(tree)
         if time is None:
             return None

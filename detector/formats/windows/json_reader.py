@@ -18,7 +18,7 @@ import orjson
 
 from detector.errors import EvidenceError
 from detector.formats.base import HEAD_BYTES, MAX_RECORD_BYTES, Input, Item
-from detector.formats.lines import Line, encoding_of, read_lines
+from detector.formats.lines import encoding_of, read_lines
 from detector.formats.windows.fields import SystemValues
 from detector.formats.windows.window import BLOCK, Window
 from detector.tables.evidence import ReadWarning
@@ -50,12 +50,8 @@ class Layout(NamedTuple):
     start: re.Pattern[bytes] | None = None
 
 
-class Found(NamedTuple):
-    """One object: byte offset in the file, its number (line or ordinal, from 1), and its text."""
-
-    offset: int
-    number: int
-    data: bytes
+#: One object: byte offset in the file, its number (line or ordinal, from 1), and its text.
+Found = tuple[int, int, bytes]
 
 
 def read_objects(source: Input, convert: Convert) -> Iterator[Item]:
@@ -126,32 +122,13 @@ def _clean(value: Any) -> Any:
 
 def _line_objects(source: Input) -> Iterator[Found | ReadWarning]:
     """Yield the object of each line; brackets alone on a line (of a cut array) are passed over."""
-    lines = _wide_lines(source) if encoding_of(source.head).startswith("utf-16") else _byte_lines(source)
-    for line in lines:
-        if isinstance(line, ReadWarning):
-            yield line
-            continue
-        offset, number, data = line
-        if data[:1] != b"{":
-            data = data.removeprefix(codecs.BOM_UTF8).strip()
-            if data in (b"", b"[", b"]", b"],") or _RECORD_LINE.fullmatch(data):
-                continue
-            data = data[data.find(b"{") :] if b"{" in data else data
-        if data[-1:] == b",":
-            data = data[:-1]
-        yield Found(offset, number, data)
-
-
-def _wide_lines(source: Input) -> Iterator[Found | ReadWarning]:
-    for line in read_lines(source):
-        if isinstance(line, Line):
-            yield Found(line.offset, line.number, line.text.strip().encode("utf-8", "backslashreplace"))
-        else:
-            yield line
-
-
-def _byte_lines(source: Input) -> Iterator[Found | ReadWarning]:
-    """Yield the lines that begin inside the segment, stripped; too long ones as a warning."""
+    if encoding_of(source.head).startswith("utf-16"):
+        for line in read_lines(source):
+            if isinstance(line, ReadWarning):
+                yield line
+            elif data := _object_in(line.text.strip().encode("utf-8", "backslashreplace")):
+                yield line.offset, line.number, data
+        return
     position, number, rest = source.start, source.first_number, b""
     limit = source.end
     skipped = 0
@@ -163,8 +140,10 @@ def _byte_lines(source: Input) -> Iterator[Found | ReadWarning]:
                 return
             if skipped:
                 yield ReadWarning(position, f"line {number} is longer than {MAX_RECORD_BYTES} bytes")
-            elif data := piece.strip():
-                yield Found(position, number, data)
+            elif piece[:1] == b"{" and piece[-1:] == b"}":
+                yield position, number, piece
+            elif data := _object_in(piece.strip()):
+                yield position, number, data
             position += len(piece) + 1 + skipped
             number += 1
             skipped = 0
@@ -174,8 +153,18 @@ def _byte_lines(source: Input) -> Iterator[Found | ReadWarning]:
         return
     if skipped:
         yield ReadWarning(position, f"line {number} is longer than {MAX_RECORD_BYTES} bytes")
-    elif data := rest.strip():
-        yield Found(position, number, data)
+    elif data := _object_in(rest.strip()):
+        yield position, number, data
+
+
+def _object_in(line: bytes) -> bytes:
+    """Return the object of a stripped line without what stands around it; empty if the line holds nothing."""
+    if line[:1] != b"{":
+        line = line.removeprefix(codecs.BOM_UTF8).strip()
+        if line in (b"", b"[", b"]", b"],") or _RECORD_LINE.fullmatch(line):
+            return b""
+        line = line[max(line.find(b"{"), 0) :]
+    return line[:-1] if line[-1:] == b"," else line
 
 
 # --- arrays, wrappers, printed objects
@@ -194,7 +183,7 @@ def _tree_objects(source: Input, layout: Layout) -> Iterator[Found | ReadWarning
             number += 1
             end = _object_end(window, begin)
             if end is not None:
-                yield Found(window.offset(begin), number, window.data[begin:end])
+                yield window.offset(begin), number, window.data[begin:end]
                 at = end
             else:
                 yield ReadWarning(window.offset(begin), f"record {number} does not end as JSON does", None)
@@ -300,8 +289,8 @@ def sample_objects(head: bytes, limit: int = _SAMPLE) -> list[dict[str, Any]]:
         return [each for each in found if each]
     objects: list[dict[str, Any]] = []
     for item in _tree_objects(Input(io.BytesIO(data), data), layout):
-        if isinstance(item, Found):
-            tree = _parsed(item.data)
+        if not isinstance(item, ReadWarning):
+            tree = _parsed(item[2])
         elif not objects and layout.kind == "tree" and item.offset is not None:
             tree = _parsed(_completed(data[item.offset :]))
         else:
