@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from detector.engines import Engine
-from detector.report.safe_text import visible
+from detector.report.safe_text import terminal_text
 from detector.report.texts import Texts
 
 Key = tuple[str, int]
@@ -57,7 +57,7 @@ class EvidenceReference:
             place = texts.text("evidence", "record", {"n": number})
         else:
             place = texts.text("evidence", "offset", {"n": self.offset})
-        name = visible(self.path) if self.path else "?"
+        name = terminal_text(self.path) if self.path else "?"
         return f"{name} (sha256 {digest}) {place}"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from detector.report.clock import local_second, local_time
 from detector.report.evidence_reference import EvidenceReference, Key
 from detector.report.path_tree import path_tree
-from detector.report.safe_text import padded, shortened, visible, width, wrapped
+from detector.report.safe_text import padded, shortened, terminal_text, width, wrapped
 from detector.report.texts import Texts
 from detector.tables.steps import STEP_IDS
 
@@ -64,7 +64,7 @@ def headline(row: Mapping[str, Any], texts: Texts) -> str:
         "id": row["incident_id"],
         "severity": texts.text("severities", row["severity"]),
         "score": f"{row['score']:.1f}",
-        "site": visible(row["site"] or "-"),
+        "site": terminal_text(row["site"] or "-"),
     }
     return texts.text("sentences", "headline", values)
 
@@ -88,12 +88,12 @@ def summary(view: IncidentView, texts: Texts, zone: tzinfo) -> str:
 def entry_sentence(view: IncidentView, texts: Texts) -> str:
     """Return how the attacker came in."""
     entry = view.entry
-    names = [visible(name) for name in (entry["src_host"], entry["src_ip"]) if name]
+    names = [terminal_text(name) for name in (entry["src_host"], entry["src_ip"]) if name]
     source = f"{names[0]} ({names[1]})" if len(set(names)) > 1 else (names[0] if names else "?")
     values = {
         "source": source,
-        "host": visible(entry["host"] or "?"),
-        "account": visible(entry["account"] or "?"),
+        "host": terminal_text(entry["host"] or "?"),
+        "account": terminal_text(entry["account"] or "?"),
     }
     return texts.text("entry", entry["kind"], values)
 
@@ -102,7 +102,7 @@ def basis_sentence(view: IncidentView, texts: Texts, zone: tzinfo) -> str:
     """Return on what the entry point rests."""
     parts = []
     for basis in view.entry["basis"]:
-        values = {key: visible(str(value)) for key, value in basis.items()}
+        values = {key: terminal_text(str(value)) for key, value in basis.items()}
         if "time" in basis:
             values["time"] = local_second(datetime.fromisoformat(basis["time"]), zone)
         parts.append(texts.text("basis", basis["code"], values))
@@ -136,15 +136,17 @@ def open_questions(view: IncidentView, texts: Texts, zone: tzinfo) -> list[str]:
     first = local_second(datetime.fromisoformat(view.entry["time"]), zone)
     questions: list[str] = []
     if view.entry["sure"] == "unknown":
-        questions.append(ask("entry_unknown", {"host": visible(view.entry["host"] or "?"), "time": first}))
+        questions.append(
+            ask("entry_unknown", {"host": terminal_text(view.entry["host"] or "?"), "time": first})
+        )
     elif view.entry["sure"] == "inferred":
         questions.append(ask("entry_inferred", {"basis": basis_sentence(view, texts, zone)}))
     if view.entry["kind"] == "vpn_login" and view.entry["account"]:
-        questions.append(ask("vpn_account", {"account": visible(view.entry["account"])}))
+        questions.append(ask("vpn_account", {"account": terminal_text(view.entry["account"])}))
     for account in view.accounts:
         hosts = account["hosts"]
         if "\\" not in account["account"] and len(hosts) > 1:
-            values = {"account": visible(account["account"]), "hosts": texts.count("hosts", len(hosts))}
+            values = {"account": terminal_text(account["account"]), "hosts": texts.count("hosts", len(hosts))}
             questions.append(ask("password", values))
     blind = [texts.text("steps", s["step"]) for s in view.steps if s["state"] == "not_visible"]
     if blind:
@@ -228,7 +230,7 @@ class _Writer:
         self._table(
             acted or reached,
             lambda host: (
-                visible(host["host"]),
+                terminal_text(host["host"]),
                 _list([texts.text("steps", step) for step in STEP_IDS if step in host["steps"]], texts),
             ),
         )
@@ -240,8 +242,8 @@ class _Writer:
         self._table(
             self._view.accounts,
             lambda account: (
-                visible(account["account"]),
-                _list([visible(host) for host in account["hosts"]], self._texts, 5),
+                terminal_text(account["account"]),
+                _list([terminal_text(host) for host in account["hosts"]], self._texts, 5),
             ),
         )
 

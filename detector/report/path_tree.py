@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from detector.report.clock import local_second
-from detector.report.safe_text import visible
+from detector.report.safe_text import terminal_text
 from detector.report.texts import Texts
 
 #: More moves of the same kind from one host than this, into hosts from which nothing went on, are one line.
@@ -26,7 +26,7 @@ def path_tree(path: Sequence[Mapping[str, Any]], texts: Texts, zone: tzinfo) -> 
     roots = dict.fromkeys(move["src"] for move in moves if move["src"] not in reached)
     lines: list[str] = []
     for root in roots:
-        lines.append(visible(root))
+        lines.append(terminal_text(root))
         _branches(root, children, texts, zone, "", lines)
     return lines
 
@@ -80,11 +80,17 @@ def _grouped(
 
 def _text(group: Sequence[Mapping[str, Any]], texts: Texts, zone: tzinfo) -> str:
     move = group[0]
-    account = visible(move["account"] or "")
-    values = {"method": texts.text("ways", move["method"]), "host": visible(move["dst"]), "account": account}
+    account = terminal_text(move["account"] or "")
+    values = {
+        "method": texts.text("ways", move["method"]),
+        "host": terminal_text(move["dst"]),
+        "account": account,
+    }
     if len(group) > 1:
         values["account"] = account = account.rsplit("\\", 1)[-1]
-        names = texts.text("sentences", "comma").join(visible(other["dst"]) for other in group[:SHOWN_NAMES])
+        names = texts.text("sentences", "comma").join(
+            terminal_text(other["dst"]) for other in group[:SHOWN_NAMES]
+        )
         values["host"] = texts.count("hosts", len(group))
     when = local_second(datetime.fromisoformat(move["time"]), zone)
     text = f"{when}  {texts.text('sentences', 'move' if account else 'move_no_account', values)}"

@@ -24,7 +24,7 @@ _LINKS = re.compile(r"(?i)\b(https?|ftp)(://)|\b(www)(\.)")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-def visible(text: str) -> str:
+def terminal_text(text: str) -> str:
     """Return the text with everything that is not plainly visible written as an escape, on one line."""
     if text.isascii() and text.isprintable():
         return text
@@ -35,7 +35,7 @@ def visible(text: str) -> str:
 
 def markdown_text(text: str) -> str:
     """Return the text so that Markdown shows it as it is: no markup, no raw HTML, no links."""
-    escaped = _MARKDOWN.sub(r"\\\1", visible(text)).replace("&", "&amp;")
+    escaped = _MARKDOWN.sub(r"\\\1", terminal_text(text)).replace("&", "&amp;")
     escaped = _LINKS.sub(lambda found: _unlinked(found), escaped)
     return _LINE_START.sub(r"\1\\\2", escaped)
 
@@ -46,7 +46,7 @@ def csv_cell(value: object) -> str:
         return "" if value is None else str(value)
     text = str(value)
     guard = "'" if text.lstrip(" \u3000").startswith(_FORMULA) else ""
-    return guard + visible(text)
+    return guard + terminal_text(text)
 
 
 def width(text: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from detector.report.clock import local_time
 from detector.report.evidence_reference import EvidenceReference, Key
-from detector.report.safe_text import visible, wrapped
+from detector.report.safe_text import terminal_text, wrapped
 from detector.report.texts import Texts
 
 #: Columns of the timeline in every output, in order; headings are in report/locale.
@@ -106,15 +106,15 @@ def screen(lines: Iterable[TimelineLine], texts: Texts, columns: int) -> list[st
     """Return the lines for a terminal of that many columns: when, where and who, then what, then evidence."""
     shown: list[str] = []
     for line in lines:
-        where = visible(line.host or line.site)
-        source = f" <- {visible(line.source)}" if line.source else ""
-        account = f" [{visible(line.account)}]" if line.account else ""
-        shown += wrapped(f"{visible(line.time)}  {where}{source}{account}", columns, "    ", "")
+        where = terminal_text(line.host or line.site)
+        source = f" <- {terminal_text(line.source)}" if line.source else ""
+        account = f" [{terminal_text(line.account)}]" if line.account else ""
+        shown += wrapped(f"{terminal_text(line.time)}  {where}{source}{account}", columns, "    ", "")
         times = texts.count("events", line.count) if line.count > 1 else ""
         until = f" -> {line.last_time}" if line.last_time != line.time else ""
-        step = texts.text("sentences", "step_and_what", {"step": line.step, "what": visible(line.what)})
+        step = texts.text("sentences", "step_and_what", {"step": line.step, "what": terminal_text(line.what)})
         shown += wrapped(step, columns, "    ")
-        said = [visible(line.said_by), line.level, *([times + until] if times else [])]
+        said = [terminal_text(line.said_by), line.level, *([times + until] if times else [])]
         by = texts.text("sentences", "said_by", {"by": texts.text("sentences", "comma").join(said)})
         shown += wrapped(by, columns, "      ", "    ")
         evidence = texts.text("sentences", "evidence", {"evidence": line.evidence})
