@@ -93,6 +93,8 @@ def ingest(
     interrupted ingest goes on where it stopped when it is called again. Raises CaseError when the case
     cannot be written; whatever was recorded before stays.
     """
+    if options.time_zone is not None:
+        zone_named(options.time_zone)
     refused: list[Refusal] = []
     files: list[Path] = []
     for found in expand(paths):

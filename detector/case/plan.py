@@ -13,7 +13,8 @@ from detector.case.read import Segment, Task
 def plan(segments: Iterable[Segment], workers: int) -> list[Task]:
     """Group segments into tasks, largest first; small files are read together.
 
-    Members of one archive stay together (one pass over it). The size of a task follows from the total, so
+    Members of one archive stay together (one pass over it), segments of one file never do (what is counted
+    per task and file is then counted per segment). The size of a task follows from the total, so
     that all workers are busy, but never exceeds what one finished line of the journal may cost to redo.
     """
     groups: dict[tuple[str, int], list[Segment]] = defaultdict(list)
@@ -26,11 +27,16 @@ def plan(segments: Iterable[Segment], workers: int) -> list[Task]:
     target = max(1, min(SEGMENT_BYTES, total // (workers * 3) if workers else SEGMENT_BYTES))
     tasks: list[Task] = []
     pending: list[Segment] = []
+    held: set[str] = set()
+    size = 0
     for _, group in ordered:
-        pending += group
-        if _bytes(pending) >= target:
+        evidence = {segment.evidence.evidence_id for segment in group}
+        if pending and (size >= target or not held.isdisjoint(evidence)):
             tasks.append(_task(pending))
-            pending = []
+            pending, held, size = [], set(), 0
+        pending += group
+        held |= evidence
+        size += _bytes(group)
     if pending:
         tasks.append(_task(pending))
     return tasks

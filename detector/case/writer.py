@@ -7,7 +7,10 @@ columns come from transposing rows. A batch is written when it reaches `BATCH_RO
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +37,47 @@ _SCHEMAS = {
 }
 
 
+_RANGE_OF_TIMES = [("TimeCreated", "min"), ("TimeCreated", "max")]
+
+
+@dataclass
+class Statistics:
+    """What was written of one evidence file: events, warnings, first and last time, records by channel.
+
+    `channels` is (channel, computer) -> [events, first record id, last record id].
+    """
+
+    events: int = 0
+    warnings: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    channels: dict[tuple[str, str], tuple[int, int | None, int | None]] = field(default_factory=dict)
+
+    def add_events(self, count: int, first: datetime | None, last: datetime | None) -> None:
+        """Count events of a batch, which lie between two times."""
+        self.events += count
+        self.first = _least(self.first, first)
+        self.last = _most(self.last, last)
+
+    def add_channel(self, key: tuple[str, str], count: int, first: int | None, last: int | None) -> None:
+        """Count events of a batch by channel and computer."""
+        events, least, most = self.channels.get(key, (0, None, None))
+        self.channels[key] = (events + count, _least(least, first), _most(most, last))
+
+
+def _least(one: Any, other: Any) -> Any:
+    return other if one is None else one if other is None else min(one, other)
+
+
+def _most(one: Any, other: Any) -> Any:
+    return other if one is None else one if other is None else max(one, other)
+
+
 class PartWriter:
     """Gathers the records of one piece of work and writes them below `tables/` of a case folder.
 
-    `task` names the piece of work and makes the file names unique. Raises CaseError when the disk refuses.
+    `task` names the piece of work and makes the file names unique. `statistics` says, after `finish`, what
+    was written of each evidence file. Raises CaseError when the disk refuses.
     """
 
     def __init__(self, case: Path, task: str) -> None:
@@ -46,22 +86,30 @@ class PartWriter:
         self._parts: list[Part] = []
         # channel -> field names -> rows of (origin + System + values)
         self._windows: dict[str, dict[tuple[str, ...], list[tuple[Any, ...]]]] = {}
+        # (channel, field names) -> the same rows, for one look-up per record
+        self._shapes: dict[tuple[object, tuple[str, ...]], list[tuple[Any, ...]]] = {}
         self._others: dict[str, list[dict[str, Any]]] = {name: [] for name in _SCHEMAS}
         self._rows = 0
         self._bytes = 0
         self._count = 0
+        self.statistics: dict[str, Statistics] = defaultdict(Statistics)
 
     def add_windows(self, record: WindowsRecord, site: str, evidence_id: str) -> None:
         """Add one Windows event."""
-        channel = record.system[_CHANNEL_AT] or ""
-        shapes = self._windows.get(channel)  # type: ignore[arg-type]
-        if shapes is None:
-            shapes = self._windows[channel] = {}  # type: ignore[index]
-        rows = shapes.get(record.names)
+        offset, number, system, names, values, size = record
+        rows = self._shapes.get((system[_CHANNEL_AT], names))
         if rows is None:
-            rows = shapes[record.names] = []
-        rows.append((site, evidence_id, record.offset, record.number, *record.system, *record.values))
-        self._grown(record.size)
+            rows = self._new_shape(str(system[_CHANNEL_AT] or ""), system[_CHANNEL_AT], names)
+        rows.append((site, evidence_id, offset, number, *system, *values))
+        self._rows += 1
+        self._bytes += size
+        if self._rows >= BATCH_ROWS or self._bytes >= BATCH_BYTES:
+            self._flush()
+
+    def _new_shape(self, channel: str, key: object, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        rows = self._windows.setdefault(channel, {}).setdefault(names, [])
+        self._shapes[key, names] = rows
+        return rows
 
     def add_network(self, record: NetworkRecord, site: str, evidence_id: str) -> None:
         """Add one line of a network device."""
@@ -102,14 +150,43 @@ class PartWriter:
 
     def _flush(self) -> None:
         for channel, shapes in self._windows.items():
-            self._write("windows", channel, windows_table(shapes))
+            table = windows_table(shapes)
+            self._write("windows", channel, table)
+            self._note_windows(channel, table)
         for name, rows in self._others.items():
             if rows:
-                self._write(name, None, rows_table(rows, _SCHEMAS[name]))
+                table = rows_table(rows, _SCHEMAS[name])
+                self._write(name, None, table)
+                self._note_others(name, table)
                 rows.clear()
         self._windows.clear()
+        self._shapes.clear()
         self._rows = self._bytes = 0
         self._count += 1
+
+    def _note_windows(self, channel: str, table: pa.Table) -> None:
+        """Keep account of the events of each evidence file by channel and computer."""
+        grouped = table.group_by(["evidence_id", "Computer"]).aggregate(
+            [("evidence_id", "count"), *_RANGE_OF_TIMES, ("EventRecordID", "min"), ("EventRecordID", "max")]
+        )
+        for row in grouped.to_pylist():
+            statistics = self.statistics[row["evidence_id"]]
+            count = row["evidence_id_count"]
+            statistics.add_events(count, row["TimeCreated_min"], row["TimeCreated_max"])
+            key = (channel, row["Computer"] or "")
+            statistics.add_channel(key, count, row["EventRecordID_min"], row["EventRecordID_max"])
+
+    def _note_others(self, name: str, table: pa.Table) -> None:
+        if name == "warnings":
+            for row in table.group_by("evidence_id").aggregate([("evidence_id", "count")]).to_pylist():
+                self.statistics[row["evidence_id"]].warnings += row["evidence_id_count"]
+            return
+        grouped = table.group_by("evidence_id").aggregate(
+            [("evidence_id", "count"), ("time", "min"), ("time", "max")]
+        )
+        for row in grouped.to_pylist():
+            statistics = self.statistics[row["evidence_id"]]
+            statistics.add_events(row["evidence_id_count"], row["time_min"], row["time_max"])
 
     def _write(self, table: str, channel: str | None, data: pa.Table) -> None:
         folder = f"tables/{table}" if channel is None else f"tables/{table}/{_folder_name(channel)}"

@@ -15,7 +15,6 @@ from itertools import islice
 from typing import Any, cast
 
 import evtx
-import orjson
 from Evtx.BinaryParser import BinaryParserException
 from Evtx.Evtx import ChunkHeader
 from Evtx.Evtx import Record as SecondRecord
@@ -35,7 +34,7 @@ from detector.formats.windows.evtx_chunks import (
     RecordPlace,
     read_chunks,
 )
-from detector.formats.windows.fields import event_from_json
+from detector.formats.windows.evtx_json import event_from_text
 from detector.formats.windows.xml import event_from_xml
 from detector.tables.evidence import ReadWarning
 from detector.tables.windows import WindowsRecord
@@ -162,8 +161,7 @@ def _first_parser(chunks: list[Chunk]) -> tuple[list[dict[str, Any]], list[str]]
 
 def _record(offset: int, place: RecordPlace, data: str) -> Item:
     try:
-        event = orjson.loads(data)
-        system, names, values = event_from_json(event, data)
+        system, names, values = event_from_text(data)
     except (EvidenceError, ValueError) as error:
         return ReadWarning(offset, f"record {place.number}: not an event: {error}")
     return WindowsRecord(offset, place.number, system, names, values, len(data))

@@ -62,21 +62,17 @@ class Gap(NamedTuple):
     reason: str
 
 
-def _place(data: bytes, offset: int) -> RecordPlace | None:
-    if offset + _RECORD_HEADER.size > len(data):
-        return None
-    magic, size, number, written = _RECORD_HEADER.unpack_from(data, offset)
-    if magic != 0x2A2A or size < _MIN_RECORD_BYTES or offset + size > len(data):
-        return None
-    return RecordPlace(offset, number, size, written)
-
-
 def _walk(data: bytes, offset: int, end: int) -> tuple[list[RecordPlace], int]:
     """Follow record sizes from `offset`; return the records and where the chain ends."""
     found: list[RecordPlace] = []
-    while offset < end and (place := _place(data, offset)) is not None:
-        found.append(place)
-        offset += place.size
+    unpack, make, append, total = _RECORD_HEADER.unpack_from, RecordPlace, found.append, len(data)
+    last = total - _RECORD_HEADER.size
+    while offset < end and offset <= last:
+        magic, size, number, written = unpack(data, offset)
+        if magic != 0x2A2A or size < _MIN_RECORD_BYTES or offset + size > total:
+            break
+        append(make(offset, number, size, written))
+        offset += size
     return found, offset
 
 

@@ -102,15 +102,15 @@ def event_from_json(
 
 
 def event_data_fields(
-    data: dict[str, Any], source: str | bytes | None
+    data: dict[str, Any], source: str | bytes | None, alone: bool = False
 ) -> tuple[tuple[str, ...], list[str | None]] | None:
     """Return (names, values) of an EventData element, None if a value in it is an element of its own.
 
-    `source` is the JSON text of the event or of the element alone; see `event_from_json`.
+    `source` is the JSON text of the event, or of the element `alone`; see `event_from_json`.
     """
     try:
         keys = tuple(data)
-        names = _CHECKED.get(keys) or _first_names(keys, source)
+        names = _CHECKED.get(keys) or _first_names(keys, source, alone)
         values: list[str | None] = [
             value
             if (kind := type(value)) is str and not 36 <= len(value) <= 38
@@ -222,14 +222,14 @@ def _plain_text(value: Any) -> str:
     return text(value)
 
 
-def _first_names(keys: tuple[str, ...], source: str | bytes | None) -> tuple[str, ...]:
+def _first_names(keys: tuple[str, ...], source: str | bytes | None, alone: bool) -> tuple[str, ...]:
     """Return the names of a list of keys that is new; raises _DoubledError if the text has one of them twice.
 
     Lists with a doubled key are not remembered, so that they come here every time.
     """
     names = field_names(keys, strict=True)
     if source is not None:
-        pairs = _event_data_pairs(source)
+        pairs = _event_data_pairs(source, alone)
         if len(pairs) > len(keys):
             raise _DoubledError(pairs)
         if len(_CHECKED) >= _CACHE_LIMIT:
@@ -238,7 +238,7 @@ def _first_names(keys: tuple[str, ...], source: str | bytes | None) -> tuple[str
     return names
 
 
-def _event_data_pairs(source: str | bytes) -> list[tuple[str, str]]:
+def _event_data_pairs(source: str | bytes, alone: bool) -> list[tuple[str, str]]:
     """Return (name, value) of every member of EventData in a JSON text, doubled ones too."""
 
     def hook(pairs: list[tuple[str, Any]]) -> Any:
@@ -249,7 +249,7 @@ def _event_data_pairs(source: str | bytes) -> list[tuple[str, str]]:
         tree = json.loads(source, object_pairs_hook=hook)
     except (ValueError, RecursionError):
         return []
-    data = tree if isinstance(tree, _Pairs) else tree.get("Event", tree).get("EventData")
+    data = tree if alone else tree.get("Event", tree).get("EventData")
     return [(name, _plain_text(value)) for name, value in data.pairs] if isinstance(data, _Pairs) else []
 
 
