@@ -31,7 +31,8 @@ WITH products AS (
 ), bursts AS (
     SELECT site, host, burst, min(time) AS begins, max(time) AS ends, list(DISTINCT kind) AS kinds,
         list(DISTINCT split_part(process, '\', -1)) FILTER (process IS NOT NULL) AS tools,
-        min(concat_ws('\', account_domain, account)) FILTER (account IS NOT NULL AND account NOT IN ('system', 'local service', 'network service')) AS account,
+        min(concat_ws('\', account_domain, account)) FILTER (account IS NOT NULL AND account NOT IN ('system', 'local service', 'network service')
+            AND NOT ends_with(account, '$')) AS account,
         min(logon_id) FILTER (logon_id <> '0x3e7') AS logon_id, min(detail) FILTER (kind IN ('dump_tool', 'hive_save', 'ntds')) AS command,
         list({'evidence_id': evidence_id, 'evidence_offset': evidence_offset}
              ORDER BY time, evidence_id, evidence_offset) AS events

@@ -9,7 +9,8 @@
 -- parameter: hosts = 3 hosts; two may be one administrator's cleaning
 -- parameter: habit_days = 3 the same act on the same host on that many days is a job
 WITH signs AS (
-    SELECT time, site, host, kind, concat_ws('\', account_domain, account) AS account, lower(detail) AS detail, evidence_id,
+    SELECT time, site, host, kind, CASE WHEN account <> 'system' AND NOT ends_with(account, '$')
+            THEN concat_ws('\', account_domain, account) END AS account, lower(detail) AS detail, evidence_id,
         evidence_offset
     FROM sabotage WHERE kind IN ('shadow_copies', 'backup', 'boot_recovery')
     UNION ALL

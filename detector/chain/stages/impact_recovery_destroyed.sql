@@ -23,7 +23,7 @@ WITH signs AS (
     FROM marked
 )
 SELECT site, min(time) AS first_seen, max(time) AS last_seen, host, [host] AS hosts,
-    min(concat_ws('\', account_domain, account)) FILTER (account IS NOT NULL) AS account,
+    min(concat_ws('\', account_domain, account)) FILTER (account <> 'system' AND NOT ends_with(account, '$')) AS account,
     CASE WHEN count(DISTINCT kind) >= 2 THEN 'critical' ELSE 'high' END AS level,
     least(0.95, 0.75 + 0.1 * count(DISTINCT kind)) AS confidence,
     MAP {'kinds': array_to_string(list_sort(list(DISTINCT kind)), ', '), 'command': arg_min(detail, time)[1:300]} AS details,

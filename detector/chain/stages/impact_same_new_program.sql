@@ -15,6 +15,7 @@ WITH started AS (
     FROM processes
     WHERE regexp_matches(lower(image), '^[^c]:|^\\\\|\\users\\|\\temp\\|\\perflogs\\|\\\$recycle\.bin\\|^c:\\[^\\]+$|^c:\\programdata\\[^\\]+$|^c:\\windows\\[^\\]+$|\\(music|pictures|videos|public|intel|admin\$)\\')
       AND image_name NOT IN ('explorer.exe', 'notepad.exe', 'regedit.exe', 'hh.exe', 'splwow64.exe', 'winhlp32.exe', 'write.exe', 'bfsvc.exe', 'helppane.exe', 'sysmon.exe', 'sysmon64.exe')
+      AND NOT regexp_matches(image_name, '^(psexe|paexe|remcom|csexec|winexe)')
       AND NOT regexp_matches(lower(image), '\\appdata\\local\\(microsoft|google|programs|slack|zoom)\\|\\appdata\\roaming\\zoom\\')
 ), habits AS (
     SELECT site, program FROM started GROUP BY ALL HAVING count(DISTINCT CAST(time AS DATE)) >= $habit_days
@@ -32,8 +33,9 @@ WITH started AS (
     GROUP BY ALL HAVING count(*) >= $hosts
 )
 SELECT b.site, b.begins AS first_seen, max(s.time) AS last_seen, NULL::VARCHAR AS host, list(DISTINCT s.host) AS hosts,
-    CASE WHEN count(DISTINCT s.account) = 1 THEN min(concat_ws('\', s.account_domain, s.account)) END AS account,
-    list(DISTINCT s.account) AS accounts, CASE WHEN b.reached >= 4 * $hosts THEN 'critical' ELSE 'high' END AS level,
+    CASE WHEN count(DISTINCT s.account) FILTER (s.account <> 'system' AND NOT ends_with(s.account, '$')) = 1
+         THEN min(s.account) FILTER (s.account <> 'system' AND NOT ends_with(s.account, '$')) END AS account,
+    list(DISTINCT s.account) FILTER (s.account <> 'system' AND NOT ends_with(s.account, '$')) AS accounts, CASE WHEN b.reached >= 4 * $hosts THEN 'critical' ELSE 'high' END AS level,
     0.8 AS confidence,
     MAP {'host_count': CAST(b.reached AS VARCHAR), 'program': min(s.image), 'hash': CASE WHEN length(b.program) = 64 THEN b.program END,
          'minutes': CAST(CAST(epoch(b.ends - b.begins) / 60 AS INTEGER) AS VARCHAR)} AS details,

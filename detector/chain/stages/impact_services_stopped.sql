@@ -37,7 +37,7 @@ WITH signs AS (
     WHERE s.stopped >= $services GROUP BY ALL
 )
 SELECT s.site, min(s.time) AS first_seen, max(s.time) AS last_seen, s.host, [s.host] AS hosts,
-    min(concat_ws('\', s.account_domain, s.account)) FILTER (s.account IS NOT NULL) AS account,
+    min(concat_ws('\', s.account_domain, s.account)) FILTER (s.account <> 'system' AND NOT ends_with(s.account, '$')) AS account,
     CASE WHEN bool_or(s.kind = 'stop_command') THEN 'high' ELSE 'medium' END AS level,
     CASE WHEN bool_or(s.kind = 'stop_command') THEN 0.85 ELSE 0.6 END AS confidence,
     MAP {'stopped': CAST(max(h.stopped) AS VARCHAR), 'usual': CAST(coalesce(max(h.usual), 0) AS VARCHAR),

@@ -38,7 +38,8 @@ WITH signs AS (
 )
 SELECT site, min(time) AS first_seen, max(time) AS last_seen,
     CASE WHEN count(DISTINCT host) = 1 THEN min(host) END AS host, list(DISTINCT host) AS hosts,
-    min(concat_ws('\', account_domain, account)) AS account, min(src_ip) AS src_ip,
+    CASE WHEN count(DISTINCT account_domain) = 1 THEN min(concat_ws('\', account_domain, account))
+         ELSE min(account) END AS account, min(src_ip) AS src_ip,
     CASE WHEN count(DISTINCT host) >= $hosts OR bool_or(kind = 'pipe') THEN 'high' ELSE 'medium' END AS level,
     CASE WHEN bool_or(kind = 'pipe') THEN 0.85 ELSE 0.65 END AS confidence,
     MAP {'host_count': CAST(count(DISTINCT host) AS VARCHAR), 'kinds': array_to_string(list_sort(list(DISTINCT kind)), ', '),

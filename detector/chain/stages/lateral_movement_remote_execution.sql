@@ -6,6 +6,7 @@
 -- blind: 7045 alone (default auditing) is joined to a logon by the account's SID and time; 4697 / 4698 by the logon id
 -- needs: services, scheduled_tasks, logons, log_clears
 -- parameter: minutes = 5 a tool makes its service within seconds of the logon; slow links and hand work need minutes
+-- parameter: single_hosts = 10 up to that many hosts in a row each have a finding; a wave over more is one finding
 -- parameter: habit_days = 3 the same service or task made on that many days is a deployment or backup agent
 WITH made AS (
     SELECT time, site, host, 'service' AS kind, service_name AS name, image_path AS command, account, account_domain,
@@ -42,19 +43,35 @@ WITH made AS (
     SELECT * FROM joined
     QUALIFY row_number() OVER (PARTITION BY evidence_id, evidence_offset
         ORDER BY sure DESC, src_ip IS NULL, entry_time DESC, entry_id, entry_offset) = 1
+), marked AS (
+    SELECT *, coalesce(src_ip, src_host) AS src, CASE WHEN time - lag(time) OVER w <= INTERVAL 1 HOUR THEN 0 ELSE 1 END AS starts
+    FROM nearest
+    WINDOW w AS (PARTITION BY site, coalesce(src_ip, src_host), entry_account ORDER BY time, evidence_id, evidence_offset)
+), numbered AS (
+    SELECT *, sum(starts) OVER (PARTITION BY site, src, entry_account ORDER BY time, evidence_id, evidence_offset
+        ROWS UNBOUNDED PRECEDING) AS burst
+    FROM marked
+), waves AS (
+    SELECT site, src, entry_account, burst, count(DISTINCT host) AS reached FROM numbered GROUP BY ALL
+), grouped AS (
+    SELECT n.*, CASE WHEN w.reached <= $single_hosts THEN n.host END AS one_host
+    FROM numbered AS n JOIN waves AS w ON w.src IS NOT DISTINCT FROM n.src AND w.entry_account = n.entry_account
+        AND w.burst = n.burst AND w.site IS NOT DISTINCT FROM n.site
 )
-SELECT site, min(least(entry_time, time)) AS first_seen, max(time) AS last_seen, host, [host] AS hosts,
-    concat_ws('\', min(entry_domain), entry_account) AS account,
-    [concat_ws('\', min(entry_domain), entry_account)] AS accounts, min(src_host) AS src_host, src_ip,
+SELECT site, min(least(entry_time, time)) AS first_seen, max(time) AS last_seen, one_host AS host,
+    list(DISTINCT host) AS hosts,
+    CASE WHEN count(DISTINCT entry_domain) = 1 THEN concat_ws('\', min(entry_domain), entry_account)
+         ELSE entry_account END AS account,
+    list(DISTINCT concat_ws('\', entry_domain, entry_account)) AS accounts, min(src_host) AS src_host, min(src_ip) AS src_ip,
     CASE WHEN bool_or(regexp_matches(lower(coalesce(command, '')), 'cmd(\.exe)?\s|%comspec%|powershell|rundll32|mshta|\\temp\\|\\users\\|admin\$|psexe|paexe|remcom|\\windows\\[^\\\s]+\.exe|%systemroot%\\[^\\\s]+\.exe|\.(bat|ps1|vbs|dll)\b'))
          THEN 'high' ELSE 'medium' END AS level,
     max(sure) AS confidence,
-    MAP {'kinds': array_to_string(list_sort(list(DISTINCT kind)), ', '),
+    MAP {'host_count': CAST(count(DISTINCT host) AS VARCHAR), 'kinds': array_to_string(list_sort(list(DISTINCT kind)), ', '),
          'names': array_to_string(list_sort(list(DISTINCT name))[1:10], ', '),
          'command': min(command)[1:300]} AS details,
     list_transform(list_sort(list_concat(
             list({'time': time, 'evidence_id': evidence_id, 'evidence_offset': evidence_offset}),
             list({'time': entry_time, 'evidence_id': entry_id, 'evidence_offset': entry_offset}))),
         lambda m: {'evidence_id': m.evidence_id, 'evidence_offset': m.evidence_offset}) AS events
-FROM nearest
-GROUP BY site, host, entry_account, src_ip, CAST(time AS DATE)
+FROM grouped
+GROUP BY site, src, entry_account, burst, one_host

@@ -15,11 +15,10 @@ WITH shells AS (
     FROM processes WHERE parent_image IS NOT NULL
 ), signs AS (
     SELECT *, CASE parent WHEN 'wmiprvse.exe' THEN 'wmi' WHEN 'wsmprovhost.exe' THEN 'winrm' WHEN 'winrshost.exe' THEN 'winrm'
-            WHEN 'mmc.exe' THEN 'dcom' WHEN 'excel.exe' THEN 'dcom' WHEN 'sqlservr.exe' THEN 'sql'
-            WHEN 'explorer.exe' THEN 'dcom' WHEN 'services.exe' THEN 'service' WHEN 'svchost.exe' THEN 'dcom' ELSE 'service' END AS way
+            WHEN 'mmc.exe' THEN 'dcom' WHEN 'excel.exe' THEN 'dcom' WHEN 'svchost.exe' THEN 'dcom'
+            WHEN 'sqlservr.exe' THEN 'sql' ELSE 'service' END AS way
     FROM shells
     WHERE (parent IN ('wmiprvse.exe', 'wsmprovhost.exe', 'winrshost.exe', 'sqlservr.exe')
-           AND regexp_full_match(image_name, '(cmd|powershell|pwsh|rundll32|mshta|cscript|wscript|regsvr32|msbuild|certutil|bitsadmin|whoami|net|net1|ipconfig|nltest|quser|reg|schtasks|sc|taskkill|vssadmin)\.exe|.*')
            AND (regexp_full_match(image_name, '(cmd|powershell|pwsh|rundll32|mshta|cscript|wscript|regsvr32|msbuild|certutil|bitsadmin|whoami|net|net1|nltest|quser|reg|schtasks|sc|taskkill|vssadmin|wbadmin|bcdedit)\.exe')
                 OR regexp_matches(lower(image), '^[^c]:|\\users\\|\\temp\\|\\perflogs\\|^c:\\[^\\]+$|^c:\\programdata\\[^\\]+$')))
        OR (parent IN ('mmc.exe', 'excel.exe') AND contains(parent_line, '-embedding')
@@ -58,7 +57,8 @@ WITH shells AS (
     GROUP BY ALL
 )
 SELECT b.site, b.begins AS first_seen, b.ends AS last_seen, b.host, [b.host] AS hosts,
-    concat_ws('\', b.account_domain, b.account) AS account, o.src_host, o.src_ip,
+    CASE WHEN b.account <> 'system' AND NOT ends_with(b.account, '$') THEN concat_ws('\', b.account_domain, b.account) END
+        AS account, o.src_host, o.src_ip,
     CASE WHEN b.is_tool OR o.mark IS NOT NULL THEN 'high' ELSE 'medium' END AS level,
     CASE WHEN o.mark IS NOT NULL THEN 0.85 ELSE 0.65 END AS confidence,
     MAP {'ways': array_to_string(list_sort(b.ways), ', '), 'programs': array_to_string(list_sort(b.programs)[1:10], ', '),

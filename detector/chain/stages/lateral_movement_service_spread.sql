@@ -9,7 +9,8 @@
 -- parameter: hosts = 3 two hosts with one new service may be a pair
 -- parameter: habit_days = 3 a service that appears on that many days is being rolled out or reinstalled, not spread
 WITH installed AS (
-    SELECT *, regexp_replace(lower(service_name), '[0-9a-f]{6,}|\d+', '#', 'g') AS name_form,
+    SELECT * REPLACE (CASE WHEN NOT ends_with(account, '$') AND account <> 'system' THEN account END AS account),
+        regexp_replace(lower(service_name), '[0-9a-f]{6,}|\d+', '#', 'g') AS name_form,
         regexp_replace(lower(split_part(trim(regexp_replace(image_path, '^"([^"]+)".*$', '\1'), '"'), ' -', 1)), '[0-9a-f]{6,}|\d+', '#', 'g')
             AS path_form
     FROM services
@@ -35,14 +36,15 @@ WITH installed AS (
 ), found AS (
     SELECT b.site, b.form, b.burst, b.begins, b.reached, max(f.time) AS ends, list(DISTINCT f.host) AS hosts,
         min(f.service_name) AS service_name, min(f.image_path) AS image_path,
-        min(concat_ws('\', f.account_domain, f.account)) FILTER (f.account IS NOT NULL) AS account,
+        CASE WHEN count(DISTINCT f.account) = 1 THEN min(f.account) END AS account,
+        list(DISTINCT f.account) FILTER (f.account IS NOT NULL) AS accounts,
         list({'evidence_id': f.evidence_id, 'evidence_offset': f.evidence_offset}
              ORDER BY f.time, f.evidence_id, f.evidence_offset) AS events
     FROM bursts AS b
     JOIN forms AS f ON f.form = b.form AND f.site IS NOT DISTINCT FROM b.site AND f.time BETWEEN b.begins AND b.ends
     GROUP BY ALL
 )
-SELECT site, begins AS first_seen, ends AS last_seen, NULL::VARCHAR AS host, hosts, account,
+SELECT site, begins AS first_seen, ends AS last_seen, NULL::VARCHAR AS host, hosts, account, accounts,
     CASE WHEN reached >= 10 THEN 'critical' ELSE 'high' END AS level, 0.85 AS confidence,
     MAP {'host_count': CAST(reached AS VARCHAR), 'service': service_name, 'image_path': image_path[1:300]} AS details, events
 FROM found

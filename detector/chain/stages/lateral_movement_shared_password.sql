@@ -49,7 +49,7 @@ WITH used AS (
 )
 SELECT f.site, f.begins AS first_seen, max(u.time) AS last_seen, NULL::VARCHAR AS host,
     list(DISTINCT u.host) AS hosts,
-    CASE WHEN f.local_hosts >= 2 THEN f.account ELSE min(concat_ws('\', u.account_domain, u.account)) END AS account,
+    CASE WHEN f.local_hosts >= 2 OR count(DISTINCT u.account_domain) > 1 THEN f.account ELSE min(concat_ws('\', u.account_domain, u.account)) END AS account,
     list(DISTINCT concat_ws('\', u.account_domain, u.account)) AS accounts,
     any_value(CASE WHEN ip_normal(u.src) IS NULL THEN u.src END) AS src_host, min(u.src_ip) AS src_ip,
     CASE WHEN f.is_known AND f.reached < $many THEN 'low'

@@ -43,7 +43,8 @@ WITH fresh AS (
 )
 SELECT f.site, f.begins AS first_seen, max(a.time) AS last_seen, NULL::VARCHAR AS host,
     list(DISTINCT a.host) AS hosts,
-    CASE WHEN count(DISTINCT a.account) = 1 THEN min(concat_ws('\', a.account_domain, a.account)) END AS account,
+    CASE WHEN count(DISTINCT a.account) = 1 THEN CASE WHEN count(DISTINCT a.account_domain) = 1
+        THEN min(concat_ws('\', a.account_domain, a.account)) ELSE min(a.account) END END AS account,
     list(DISTINCT a.account) AS accounts,
     any_value(CASE WHEN ip_normal(a.src) IS NULL THEN a.src END) AS src_host, min(a.src_ip) AS src_ip,
     CASE WHEN f.reached >= $cap THEN 'critical' ELSE 'high' END AS level,

@@ -13,6 +13,8 @@
 -- parameter: hour_tolerance = 2 hours by which a visit may differ from every earlier one and still be usual
 -- parameter: night_from = 22 first hour of the night, local time; used only where no habit is known
 -- parameter: night_to = 6 first hour of the day
+-- parameter: scan_hosts = 5 a source that touches port 3389 of that many hosts in ten minutes looks for it, and is
+--   told by discovery_network_scan
 -- parameter: history_days = 1.0 days of the host's log before a first visit can be called new
 WITH owner AS (
     SELECT site, ip, arg_min(host, (basis <> 'site', -events, host)) AS host FROM host_addresses GROUP BY ALL
@@ -32,9 +34,17 @@ WITH owner AS (
 ), begun AS (
     SELECT site, host, min(time) AS begins FROM (
         SELECT site, host, time FROM logons UNION ALL SELECT site, host, time FROM arrivals) GROUP BY ALL
+), scanning AS (
+    SELECT site, src_ip, time_bucket(INTERVAL 10 MINUTE, time) AS slot FROM outside WHERE phase = 'connection'
+    GROUP BY ALL HAVING count(DISTINCT host) >= $scan_hosts
+), with_logs AS (
+    SELECT DISTINCT site, host FROM remote_desktop_sessions WHERE phase IN ('logon', 'reconnect')
 ), marked AS (
     SELECT *, CASE WHEN time - lag(time) OVER w <= $session_hours * INTERVAL 1 HOUR THEN 0 ELSE 1 END AS starts
-    FROM outside WINDOW w AS (PARTITION BY site, src_ip, host ORDER BY time, evidence_id, evidence_offset)
+    FROM outside AS o
+    WHERE NOT (o.phase = 'connection' AND EXISTS (SELECT 1 FROM scanning AS s WHERE s.src_ip = o.src_ip
+        AND s.slot = time_bucket(INTERVAL 10 MINUTE, o.time) AND s.site IS NOT DISTINCT FROM o.site))
+    WINDOW w AS (PARTITION BY site, src_ip, host ORDER BY time, evidence_id, evidence_offset)
 ), numbered AS (
     SELECT *, sum(starts) OVER (PARTITION BY site, src_ip, host ORDER BY time, evidence_id, evidence_offset
         ROWS UNBOUNDED PRECEDING) AS visit
@@ -70,13 +80,19 @@ WITH owner AS (
     FROM visits AS v JOIN site_reaches AS r ON r.vendor = v.vendor
         AND coalesce(r.site, v.site) IS NOT DISTINCT FROM v.site
     GROUP BY ALL
+), vendor_hosts AS (
+    SELECT DISTINCT h.site, h.host FROM host_addresses AS h JOIN address_zones AS z ON z.ip = h.ip
+        AND z.site IS NOT DISTINCT FROM h.site
+    WHERE z.zone IN ('vendor', 'vendor_vpn_pool')
 ), judged AS (
-    SELECT v.*, p.in_window, a.reaches, coalesce(h.days, 0) AS known_days,
+    SELECT v.*, p.in_window, CASE WHEN o.host IS NULL THEN a.reaches END AS reaches, coalesce(h.days, 0) AS known_days,
         epoch(v.begins - b.begins) / 86400 AS history,
         coalesce(h.days, 0) = 0 AND epoch(v.begins - b.begins) / 86400 >= $history_days AS is_new,
         coalesce(h.days >= $known_days AND h.off_by > $hour_tolerance, false) AS unusual_hour,
         hour(v.local_begin) >= $night_from OR hour(v.local_begin) < $night_to AS at_night
     FROM visits AS v
+    LEFT JOIN vendor_hosts AS o ON o.host = v.host AND o.site IS NOT DISTINCT FROM v.site
+    LEFT JOIN with_logs AS g ON g.host = v.host AND g.site IS NOT DISTINCT FROM v.site
     LEFT JOIN begun AS b ON b.host = v.host AND b.site IS NOT DISTINCT FROM v.site
     LEFT JOIN habits AS h ON h.src_ip = v.src_ip AND h.host = v.host AND h.visit = v.visit
         AND h.site IS NOT DISTINCT FROM v.site
@@ -84,6 +100,7 @@ WITH owner AS (
         AND p.site IS NOT DISTINCT FROM v.site
     LEFT JOIN allowed AS a ON a.src_ip = v.src_ip AND a.host = v.host AND a.visit = v.visit
         AND a.site IS NOT DISTINCT FROM v.site
+    WHERE v.logged_on OR g.host IS NULL
 ), levelled AS (
     SELECT *, CASE
         WHEN zone = 'public' THEN 'high'
