@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 from detector.case.inspect import Inspected, inspect
 from detector.case.journal import Copy, ReadSegment, Work
@@ -73,14 +73,11 @@ class IngestReport:
         return len({segment.evidence_id for segment in self.read})
 
 
-class Progress(Protocol):
-    """Told how the work goes; `stage` is 'find' (counting files) or 'read' (counting bytes)."""
-
-    def __call__(self, stage: Literal["find", "read"], done: int, total: int, what: str) -> None:
-        """Take note that `done` of `total` is done, last `what`."""
+#: Told how the work goes: (stage, done, total, what), stage 'find' counting files or 'read' counting bytes.
+Progress = Callable[[str, int, int, str], None]
 
 
-def no_progress(stage: Literal["find", "read"], done: int, total: int, what: str) -> None:
+def no_progress(stage: str, done: int, total: int, what: str) -> None:
     """Show nothing."""
 
 

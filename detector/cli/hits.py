@@ -10,7 +10,15 @@ from typing import Any, TextIO
 
 import click
 
-from detector.cli.common import case_option, console, format_option, note, open_case, output_option, text_output
+from detector.cli.common import (
+    case_option,
+    console,
+    format_option,
+    note,
+    open_case,
+    output_option,
+    text_output,
+)
 from detector.cli.tables import Column, print_table
 from detector.report.hit_rows import hit_rows, json_value
 from detector.report.safe_text import csv_cell
@@ -55,7 +63,9 @@ def hits(case_path: Path, output_format: str, output: Path | None, level: str) -
 
 def _write_csv(rows: Iterator[dict[str, Any]], stream: TextIO) -> None:
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*_COLUMNS, "rule_id", "tags", "site", "evidence_path", "evidence_sha256", "evidence_offset"])
+    writer.writerow(
+        [*_COLUMNS, "rule_id", "tags", "site", "evidence_path", "evidence_sha256", "evidence_offset"]
+    )
     for row in rows:
         evidence = row["evidence"]
         cells = [row[name] for name in _COLUMNS] + [row["rule_id"], " ".join(row["tags"] or []), row["site"]]

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import click
 
-from detector.case.ingest import IngestOptions, IngestReport, ingest as read_evidence
+from detector.case.ingest import IngestOptions, IngestReport
+from detector.case.ingest import ingest as read_evidence
 from detector.case.site import load_site, zone_named
 from detector.case.store import Case
 from detector.cli.common import EXIT_INCOMPLETE, Command, case_option, note, progress_bar
@@ -24,9 +25,7 @@ _SHOWN = 20
 def evidence_options(command: Command) -> Command:
     """Add the options that say what evidence is: for `ingest` and `run`."""
     options: tuple[Callable[[Any], Any], ...] = (
-        click.argument(
-            "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."
-        ),
+        click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."),
         click.option("--site", metavar="NAME", help="Which hospital or supplier these logs are from."),
         click.option(
             "--tz", "time_zone", metavar="ZONE", help="Zone of times that state none, e.g. Asia/Tokyo."
@@ -56,7 +55,7 @@ def evidence_options(command: Command) -> Command:
 @case_option()
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
-def ingest(context: click.Context, case_path: Path, as_json: bool, **options: Any) -> None:
+def ingest(context: click.Context, /, case_path: Path, as_json: bool, **options: Any) -> None:
     """Read logs into a case: files, folders and archives, each format told by its content.
 
     Evidence is opened read-only. A file that the case already holds (same SHA-256) is not read again, and
@@ -114,7 +113,10 @@ def print_report(report: IngestReport) -> None:
             click.echo(f"{name:<18}{len(files[name]):>8,}{events[name]:>12,}{warnings[name]:>10,}")
     click.echo(
         f"read {report.files:,} files: {report.events:,} events stored, {report.warnings:,} warnings"
-        + (f"; {report.duplicates:,} events of the case are in more than one file and count once" * bool(report.duplicates))
+        + (
+            f"; {report.duplicates:,} events of the case are in more than one file and count once"
+            * bool(report.duplicates)
+        )
     )
     if report.already:
         click.echo(f"{len(report.already):,} files not read again: the case holds their content")

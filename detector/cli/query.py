@@ -24,7 +24,13 @@ from detector.engines import check_read_only
 @case_option()
 @format_option("table", "jsonl", "csv")
 @output_option()
-@click.option("--limit", type=click.IntRange(0), default=1000, show_default=True, help="Rows at most in a table; jsonl and csv are whole.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=1000,
+    show_default=True,
+    help="Rows at most in a table; jsonl and csv are whole.",
+)
 def query(sql: str, case_path: Path, output_format: str, output: Path | None, limit: int) -> None:
     """Ask a case with one SELECT. Nothing is changed, and nothing but the case can be read.
 

@@ -30,7 +30,9 @@ _EVENTS = "SELECT event.* FROM {view} AS event SEMI JOIN wanted USING (evidence_
 _KEY = ("evidence_id", "evidence_offset")
 
 
-def hit_rows(engine: Engine, least_level: str = "informational", events: bool = True) -> Iterator[dict[str, Any]]:
+def hit_rows(
+    engine: Engine, least_level: str = "informational", events: bool = True
+) -> Iterator[dict[str, Any]]:
     """Yield hits in order of time as dictionaries, each with `evidence` and, if wanted, `event`.
 
     `event` holds the fields that the record has, by their own names, without NULLs; times are aware.
@@ -65,9 +67,7 @@ def _events(engine: Engine, rows: list[dict[str, Any]]) -> dict[tuple[str, int],
     found: dict[tuple[str, int], dict[str, Any]] = {}
     for view in sorted(wanted):
         keys = sorted(wanted[view])
-        engine.register(
-            "wanted", pa.table({name: [key[at] for key in keys] for at, name in enumerate(_KEY)})
-        )
+        engine.register("wanted", pa.table({name: [key[at] for key in keys] for at, name in enumerate(_KEY)}))
         for batch in engine.batches(_EVENTS.format(view=quoted(view))):
             for event in batch.to_pylist():
                 key = (event["evidence_id"], event["evidence_offset"])

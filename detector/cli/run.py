@@ -1,0 +1,53 @@
+"""`detector run`: evidence in, timeline out, in one go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from detector.case.store import Case
+from detector.cli import ingest as ingest_command
+from detector.cli import scan as scan_command
+from detector.cli.common import case_option, note
+from detector.cli.scan import rules_option
+
+
+@click.command()
+@ingest_command.evidence_options
+@case_option(required=False)
+@rules_option
+@click.option("--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="Language.")
+@click.pass_context
+def run(
+    context: click.Context, /, case_path: Path | None, rules: tuple[Path, ...], lang: str, **options: Any
+) -> None:
+    """Read logs, look for the attack, and print each incident with its timeline.
+
+    The case is kept, in the folder `case` unless --case names another; run again to add evidence.
+
+    \b
+    Example:
+      detector run E:\\export --case mycase --tz Asia/Tokyo --lang ja
+    """
+    path = case_path or Path("case")
+    case = Case.create(path)
+    read = ingest_command.ingest_into(case, **options)
+    ingest_command.print_report(read)
+    click.echo()
+    found = scan_command.scan_into(case, rules)
+    scan_command.print_report(found)
+    click.echo()
+    _show(context, path, lang)
+    note(f"the case is kept in {path}: detector timeline, hits, query … --case {path}")
+    context.exit(max(ingest_command.exit_code(read), scan_command.exit_code(found)))
+
+
+def _show(context: click.Context, path: Path, lang: str) -> None:
+    """Print the incidents, and the timeline of each."""
+    from detector.cli.incidents import incidents
+    from detector.cli.timeline import timeline
+
+    for command in (incidents, timeline):
+        context.invoke(command, case_path=path, lang=lang)

@@ -1,0 +1,81 @@
+"""`detector scan`: rules and stages over a case."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+from detector.case.store import Case
+from detector.cli.common import EXIT_INCOMPLETE, Command, case_option, note, open_case, progress_bar
+from detector.report.safe_text import terminal_text
+from detector.scan import ScanReport
+from detector.scan import scan as scan_case
+
+_SHOWN = 20
+
+
+def rules_option(command: Command) -> Command:
+    """Add `--rules PATH`."""
+    return click.option(
+        "--rules",
+        "rules",
+        type=click.Path(path_type=Path, exists=True),
+        multiple=True,
+        metavar="PATH",
+        help="Sigma rules, a file or folder, instead of the tool's own; may be given several times.",
+    )(command)
+
+
+@click.command()
+@case_option()
+@rules_option
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_context
+def scan(context: click.Context, /, case_path: Path, rules: tuple[Path, ...], as_json: bool) -> None:
+    """Run the rules and the stages of the attack chain, and join what they find into incidents.
+
+    \b
+    Examples:
+      detector scan --case mycase
+      detector scan --case mycase --rules sigma/rules/windows
+    """
+    report = scan_into(open_case(case_path), rules)
+    if as_json:
+        click.echo(json.dumps(_as_json(report), ensure_ascii=False, indent=2))
+    else:
+        print_report(report)
+    context.exit(exit_code(report))
+
+
+def scan_into(case: Case, rules: tuple[Path, ...]) -> ScanReport:
+    """Scan with a progress bar; raises DetectorError."""
+    with progress_bar() as progress:
+        return scan_case(case, rules, progress)
+
+
+def exit_code(report: ScanReport) -> int:
+    """Return 0 if every rule and stage ran, 3 if one did not."""
+    return EXIT_INCOMPLETE if report.problems or report.stage_problems else 0
+
+
+def print_report(report: ScanReport) -> None:
+    """Print what ran and what came of it."""
+    click.echo(
+        f"{report.rules:,} rules ({report.evaluated:,} could match): {report.hits:,} hits; "
+        f"{report.findings:,} findings of the chain; {report.incidents:,} incidents"
+    )
+    if report.skipped:
+        note(f"{report.skipped:,} rules not run (log source not read, deprecated …): detector rules check")
+    problems = [str(problem) for problem in report.problems]
+    problems += [f"stage {problem.stage}: {problem.reason}" for problem in report.stage_problems]
+    for problem in problems[:_SHOWN]:
+        note(f"  {terminal_text(problem)}")
+    if len(problems) > _SHOWN:
+        note(f"  … and {len(problems) - _SHOWN:,} more problems (scan --json lists all)")
+
+
+def _as_json(report: ScanReport) -> dict[str, object]:
+    return dataclasses.asdict(report)

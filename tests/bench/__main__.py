@@ -1,0 +1,178 @@
+"""`make bench`: speed and memory, each figure with what it was measured on. Not a test: nothing fails here.
+
+    python -m tests.bench [NAME ...]    all, or those named: run, ingest, files
+
+Each measured command is a process of its own; memory is the sum over its processes, sampled.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import evtx
+import psutil
+
+ROOT = Path(__file__).parents[2]
+CORPUS = Path(os.environ.get("DETECTOR_CORPUS", ROOT.parent / "shared" / "corpus")).resolve()
+WORK = ROOT / "bench"
+EVENTS = 500_000
+
+
+@dataclass(frozen=True)
+class Run:
+    """Wall seconds and peak resident memory, in MiB, of one command."""
+
+    seconds: float
+    memory: float
+    output: str
+
+
+def measured(*arguments: str) -> Run:
+    """Run `detector` with these arguments and watch it."""
+    begin = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "detector", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONUTF8": "1"},
+    )
+    watched = psutil.Process(process.pid)
+    peak = 0.0
+    while process.poll() is None:
+        try:
+            family = [watched, *watched.children(recursive=True)]
+            peak = max(peak, sum(_private(each) for each in family))
+        except psutil.Error:
+            pass
+        time.sleep(0.05)
+    seconds = time.perf_counter() - begin
+    assert process.stdout is not None
+    return Run(seconds, peak / 2**20, process.stdout.read())
+
+
+def _private(process: psutil.Process) -> float:
+    """Return what a process holds by itself: pages that it shares with its siblings count in one of them."""
+    try:
+        info = process.memory_info()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(info.rss)
+
+
+def bare_iteration(folder: Path) -> tuple[int, float]:
+    """Iterate all records of a folder as JSON with the `evtx` package and nothing else."""
+    best = float("inf")
+    count = 0
+    for _ in range(3):
+        begin = time.perf_counter()
+        count = 0
+        for path in sorted(folder.rglob("*.evtx")):
+            for _record in evtx.PyEvtxParser(str(path)).records_json():
+                count += 1
+        best = min(best, time.perf_counter() - begin)
+    return count, best
+
+
+def bench_run() -> None:
+    """`detector run` on all attack samples against the bare iteration over the same files."""
+    folder = CORPUS / "evtx" / "attack-samples"
+    if not folder.is_dir():
+        print(f"run: skipped, no recordings at {folder}")
+        return
+    count, bare = bare_iteration(folder)
+    times = []
+    for index in range(4):
+        case = WORK / "run"
+        shutil.rmtree(case, ignore_errors=True)
+        run = measured("run", str(folder), "--case", str(case))
+        if index:  # the first fills the cache of compiled rules
+            times.append(run.seconds)
+        else:
+            print(f"run: first start, cold rule cache {run.seconds:.2f} s")
+    times.sort()
+    limit = 6 * bare + 3
+    print(
+        f"run: {count:,} events of {folder}: median {times[1]:.2f} s ({times[0]:.2f} to {times[2]:.2f}); bare evtx "
+        f"iteration {bare:.3f} s; target 6 x bare + 3 s = {limit:.2f} s; memory {run.memory:.0f} MiB"
+    )
+
+
+def logs_for_ingest() -> Path:
+    """Write (once) simulated hospital logs of at least `EVENTS` Windows events; return their folder."""
+    folder = WORK / f"logs-{EVENTS}"
+    if folder.is_dir():
+        return folder
+    draft = WORK / "draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    days = 6
+    run = measured("simulate", str(draft), "--hosts", "60", "--days", str(days), "--attack", "none")
+    count = bare_iteration(draft)[0]
+    if count < EVENTS:
+        shutil.rmtree(draft)
+        days = days * EVENTS // max(1, count) + 1
+        run = measured("simulate", str(draft), "--hosts", "60", "--days", str(days), "--attack", "none")
+        count = bare_iteration(draft)[0]
+    print(f"simulate: {count:,} events, 60 hosts, {days} days in {run.seconds:.1f} s")
+    draft.rename(folder)
+    return folder
+
+
+def bench_ingest() -> None:
+    """Ingest of half a million events: rate and memory."""
+    folder = logs_for_ingest()
+    count, bare = bare_iteration(folder)
+    size = sum(path.stat().st_size for path in folder.rglob("*.evtx")) / 1e6
+    case = WORK / "ingest"
+    shutil.rmtree(case, ignore_errors=True)
+    logs = [str(path) for path in sorted(folder.iterdir()) if path.is_dir()]
+    run = measured("ingest", *logs, "--case", str(case))
+    print(
+        f"ingest: {count:,} EVTX events ({size:.0f} MB) in {run.seconds:.2f} s: {count / run.seconds:,.0f} events/s "
+        f"(target 60,000); peak memory {run.memory:.0f} MiB (target below 1,024); bare iteration {bare:.2f} s"
+    )
+    again = measured("ingest", *logs, "--case", str(case))
+    print(f"ingest: the same again (nothing new) in {again.seconds:.2f} s")
+    scanned = measured("scan", "--case", str(case))
+    print(f"scan: {count:,} events in {scanned.seconds:.2f} s, peak memory {scanned.memory:.0f} MiB")
+
+
+def bench_files() -> None:
+    """Memory against the number of files: the same log once and copied a thousand times under new hashes."""
+    source = next((path for path in sorted(logs_for_ingest().rglob("Security.evtx"))), None)
+    if source is None:
+        return
+    data = source.read_bytes()[: 4096 + 4 * 65536]
+    for count in (10, 100, 1000):
+        folder = WORK / "files"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for index in range(count):
+            # Another time of the last change in the file header: another hash, the same records.
+            (folder / f"{index}.evtx").write_bytes(data[:100] + index.to_bytes(8, "little") + data[108:])
+        case = WORK / "files-case"
+        shutil.rmtree(case, ignore_errors=True)
+        run = measured("ingest", str(folder), "--case", str(case))
+        print(f"files: {count} files of {len(data):,} bytes in {run.seconds:.2f} s, peak memory {run.memory:.0f} MiB")
+
+
+def main() -> None:
+    """Run the benches named on the command line, or all."""
+    benches = {"run": bench_run, "ingest": bench_ingest, "files": bench_files}
+    WORK.mkdir(exist_ok=True)
+    cores = os.cpu_count()
+    print(f"{platform.platform()}, Python {platform.python_version()}, {cores} cores, {platform.processor()}")
+    for name in sys.argv[1:] or benches:
+        benches[name]()
+
+
+if __name__ == "__main__":
+    main()
