@@ -112,6 +112,7 @@ class Logons:
         self._by_host: dict[Node, list[Logon]] = {}
         self._days: dict[tuple[Node, Node, str], set[date]] = {}
         self._first: dict[tuple[Node, Node, str], datetime] = {}
+        self._first_from: dict[tuple[Node, str], datetime] = {}
         for logon in sorted(logons, key=lambda logon: logon.order):
             self._by_host.setdefault(logon.host, []).append(logon)
             if not logon.success:
@@ -121,6 +122,7 @@ class Logons:
                 route = (logon.source, logon.host, logon.account.name)
                 self._days.setdefault(route, set()).add(logon.first.date())
                 self._first.setdefault(route, logon.first)
+                self._first_from.setdefault((logon.source, logon.account.name), logon.first)
 
     def before(self, host: Node, account: Account, time: datetime) -> Logon | None:
         """Return the latest successful logon of the account on the host within `SESSION` before `time`."""
@@ -146,6 +148,11 @@ class Logons:
             return False
         first = self._first.get((logon.source, logon.host, logon.account.name))
         return first is None or first >= since - CLOCK_SKEW
+
+    def used_from(self, source: Node, account: Account, before: datetime) -> bool:
+        """Whether the account had logged on from the source to anywhere before a time."""
+        first = self._first_from.get((source, account.name))
+        return first is not None and first < before - CLOCK_SKEW
 
     def days_before(self, source: Node, host: Node, account: Account, time: datetime) -> int:
         """Return on how many days before that of `time` the account came this way."""

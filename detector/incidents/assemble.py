@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from detector.incidents.arrivals import CLOCK_SKEW, Logon, Logons, method_of
-from detector.incidents.entities import Account, Node, parse_address
+from detector.incidents.entities import Account, Node
 from detector.incidents.entry import Entry, find_entry
 from detector.incidents.joining import Group
 from detector.incidents.observations import MEDIUM, Observation, Reference
@@ -65,6 +65,7 @@ class Incident:
     sources: dict[Node, Touched]
     moves: tuple[Move, ...]
     steps: tuple[dict[str, Any], ...]
+    blind: tuple[dict[str, Any], ...]
     first: datetime
     last: datetime
 
@@ -90,10 +91,11 @@ def assemble(group: Group, logons: Logons, coverage: LogCoverage, own: Collectio
         entry=entry,
         assessment=assess(group.observations, group.recurring, len(hosts), len(pairs)),
         hosts=hosts,
-        accounts=_accounts(group, moves),
+        accounts=_accounts(group, moves, hosts),
         sources=sources,
         moves=moves,
         steps=tuple(_steps(group, coverage, sites, hosts, first, last)),
+        blind=tuple(_blind(coverage, hosts, first, last)),
         first=first,
         last=last,
     )
@@ -149,7 +151,9 @@ def _logon_between(logons: Logons, observation: Observation, source: Node, host:
         for logon in logons.into(host, observation.first - CLOCK_SKEW, observation.last + CLOCK_SKEW)
         if logon.source == source and _fits(logon.account, observation)
     ]
-    return min(found, key=lambda logon: (not logon.success, logon.order), default=None)
+    # Remote desktop with Network Level Authentication begins with a logon of type 3: type 10 says more.
+    best = sorted(found, key=lambda logon: (not logon.success, logon.logon_type != 10, logon.order))
+    return best[0] if best else None
 
 
 def _fits(account: Account, observation: Observation) -> bool:
@@ -192,7 +196,7 @@ def _places(
     return hosts, {node: entry for node, entry in ordered if node in outside}
 
 
-def _accounts(group: Group, moves: Iterable[Move]) -> dict[str, Touched]:
+def _accounts(group: Group, moves: Iterable[Move], inside: Collection[Node]) -> dict[str, Touched]:
     """Return the accounts that acted or were used, by the name to show.
 
     A local account that occurs on several hosts is one entry, `name` alone: one password on many machines
@@ -221,7 +225,7 @@ def _accounts(group: Group, moves: Iterable[Move]) -> dict[str, Touched]:
         shown = _shown(account, domains[account.name], locals_.get(account.name, set()))
         entry = found.setdefault(shown, Touched(first, last, event))
         entry.also(first, last, event)
-        entry.hosts.update(host for host in hosts if parse_address(host.name) is None)
+        entry.hosts.update(host for host in hosts if host in inside)
     return found
 
 
@@ -261,3 +265,15 @@ def _steps(
                 "hosts": view.hosts,
             },
         }
+
+
+def _blind(
+    coverage: LogCoverage, hosts: Collection[Node], first: datetime, last: datetime
+) -> Iterable[dict[str, Any]]:
+    """Yield which hosts left no logs, and whose logs were cleared in the meantime."""
+    silent = [host.name for host in hosts if host not in coverage.hosts]
+    if silent:
+        yield {"code": "no_logs", "names": silent}
+    cleared = [host.name for host in hosts if coverage.cleared(host, first, last)]
+    if cleared:
+        yield {"code": "logs_cleared", "names": cleared}

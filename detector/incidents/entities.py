@@ -79,11 +79,11 @@ def parse_address(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Add
 
 
 def parse_account(
-    text: str | None, hosts: Hosts, host: Node | None, domain: str | None = None
+    text: str | None, hosts: Hosts, site: str, host: Node | None = None, domain: str | None = None
 ) -> Account | None:
-    """Return the account that `text` (DOMAIN\\user, user@domain or user) names on `host`, None if none.
+    """Return the account that `text` (DOMAIN\\user, user@domain or user) names at a site, None if none.
 
-    `domain` is the value of a separate domain field, if the log has one.
+    `host` is where it acted, `domain` the value of a separate domain field, if the log has one.
     """
     if text is None or not text.strip() or text.strip() in {"-", "N/A"}:
         return None
@@ -95,7 +95,7 @@ def parse_account(
     given = (domain or "").strip().upper()
     short = given if parse_address(given) else given.split(".", 1)[0]
     own = host is not None and short == host.name.split(".", 1)[0]
-    local = own or (host is not None and hosts.is_host(host.site, short))
+    local = own or hosts.is_host(site, short)
     personal = not (_WINDOWS_ACCOUNTS.fullmatch(name) or name.endswith("$") or given in _WINDOWS_DOMAINS)
     return Account(name.lower(), "" if given in _NO_DOMAIN else short, local, personal)
 

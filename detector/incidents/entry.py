@@ -56,10 +56,9 @@ def find_entry(group: Group, coverage: LogCoverage) -> Entry:
     arrivals = sorted(candidates, key=lambda entry: (entry.time, _KINDS.index(entry.kind), entry.event))
     if arrivals:
         entry = _login_behind(arrivals)
-        earlier = [o for o in group.observations if o.rank >= MEDIUM and o.first < entry.time - CLOCK_SKEW]
-        if not earlier or (
-            entry.time - earlier[0].first <= ENTRY_SLACK and not any(o.is_high for o in earlier)
-        ):
+        begin = arrivals[0].time
+        earlier = [o for o in group.observations if o.rank >= MEDIUM and o.first < begin - CLOCK_SKEW]
+        if not earlier or (begin - earlier[0].first <= ENTRY_SLACK and not any(o.is_high for o in earlier)):
             return entry
     return _first_event(first, coverage, arrivals[0] if arrivals else None)
 

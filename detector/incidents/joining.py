@@ -87,8 +87,10 @@ class _Joiner:
         self._links: list[Link] = []
         self._extends = [True] * len(observations)
         self._recurring = _recurring(observations)
-        # Of the observation that stands for a group: does the group hold more than lists of many hosts?
+        # Of the observation that stands for a group: does the group hold more than lists of many hosts? Does
+        # it hold something of level high that does not recur?
         self._solid = [not observation.fans_out for observation in observations]
+        self._heavy = [self._weighty(position) for position in range(len(observations))]
         places: dict[Node, list[int]] = {}
         self._acted_from: dict[Node, list[int]] = {}
         for position, observation in enumerate(observations):
@@ -138,6 +140,7 @@ class _Joiner:
         if first != second:
             self._parent[second] = first
             self._solid[first] |= self._solid[second]
+            self._heavy[first] |= self._heavy[second]
             self._links.append(Link(reason, min(one, other), max(one, other)))
 
     def _near(self, earlier: int, later: int) -> bool:
@@ -231,13 +234,25 @@ class _Joiner:
             return None
         if self._present_since(candidate, arrival.source) > arrival.time + CLOCK_SKEW:
             return None
-        weighty = self._weighty(candidate) and self._weighty(position)
-        if arrival.time - seen.last > (LONG_GAP if weighty else SHORT_GAP):
+        # Here the whole group counts: who broke in with force may do quiet things on one of its hosts.
+        heavy = self._heavy[self._find(candidate)] and self._recurring[candidate] is None
+        if arrival.time - seen.last > (LONG_GAP if heavy and self._weighty(position) else SHORT_GAP):
             return None
         same = arrival.account is not None and any(arrival.account.same_name(a) for a in seen.actors)
-        if seen.fans_out and not same:
+        if not same and (seen.fans_out or self._habit(candidate, position)):
             return None
         return (same, self._weighty(candidate), candidate)
+
+    def _habit(self, candidate: int, position: int) -> bool:
+        """Whether a medium observation came by an account that had been used from its source before.
+
+        That is what the source does anyway (software distribution, backup): it needs no intruder there.
+        """
+        arrival = self._origins[position].arrival
+        if arrival is None or arrival.account is None or self._obs[position].is_high:
+            return False
+        since = self._present_since(candidate, arrival.source)
+        return self._logons.used_from(arrival.source, arrival.account, since)
 
     def _present_since(self, position: int, host: Node) -> datetime:
         """Return since when the actor was on the host: from the arrival, if that was not long before."""
@@ -265,8 +280,11 @@ class _Joiner:
 
     def _explanation(self, root: int, high: bool) -> tuple[str, int] | None:
         observation, origin = self._obs[root], self._origins[root]
-        if observation.on_device or observation.fans_out or origin.arrival is not None:
+        if observation.on_device or origin.arrival is not None:
             return None
+        if observation.fans_out:
+            found = self._shared_hosts(root)
+            return None if found is None else ("shared_hosts", found)
         if origin.local and not high:
             return None
         for reason, search in (
@@ -290,6 +308,20 @@ class _Joiner:
             if p < root and self._explains(p, high) and self._recent(p, start, high)
         ]
         return max(found)[1] if found else None
+
+    def _shared_hosts(self, root: int) -> int | None:
+        """Return an observation of the group that was on at least half of the hosts of a long list."""
+        start, hosts = self._obs[root].first, self._obs[root].hosts
+        present: dict[int, dict[Node, int]] = {}
+        for host in hosts:
+            for p in self._hosts[host].back_to(start - PRESENCE):
+                explains = not self._obs[p].fans_out and self._explains(p, True)
+                if p < root and explains and self._recent(p, start, True):
+                    present.setdefault(self._find(p), {}).setdefault(host, p)
+        best = max(present, key=lambda group: (len(present[group]), -group), default=None)
+        if best is None or 2 * len(present[best]) < len(hosts):
+            return None
+        return max(present[best].values())
 
     def _recent(self, position: int, time: datetime, high: bool) -> bool:
         gap = PRESENCE if high and self._obs[position].is_high else SHORT_GAP

@@ -84,7 +84,7 @@ def logons(engine: Engine, hosts: Hosts, observed: Sequence[Observation]) -> Ite
     for row in rows:
         site = row["site"] or ""
         host = hosts.host(site, row["computer"], row["first"])
-        account = parse_account(row["account"], hosts, host, row["account_domain"])
+        account = parse_account(row["account"], hosts, site, host, row["account_domain"])
         if host is None or account is None:
             continue
         src_ip, src_host = (row["src_ip"], row["src_host"]) if row["is_remote"] else (None, None)

@@ -152,7 +152,7 @@ def _from_burst(
     row, site = burst[0], burst[0]["site"] or ""
     host = hosts.host(site, row["host"], row["time"])
     on_device = (site, row["host"]) in devices or row["table"] in {"firewall", "vpn"}
-    account = parse_account(row["account"], hosts, None if on_device else host)
+    account = parse_account(row["account"], hosts, site, None if on_device else host)
     return Observation(
         kind="rule",
         source_id=row["rule_id"],
@@ -179,8 +179,8 @@ def _from_finding(row: Mapping[str, Any], hosts: Hosts, devices: Collection[tupl
     nodes = tuple(dict.fromkeys(node for node in (hosts.host(site, name, time) for name in names) if node))
     on_device = bool(names) and all((site, name) in devices for name in names)
     scope = nodes[0] if len(nodes) == 1 and not on_device else None
-    account = parse_account(row["account"], hosts, scope)
-    named = {parse_account(name, hosts, scope) for name in row["accounts"] or []} | {account}
+    account = parse_account(row["account"], hosts, site, scope)
+    named = {parse_account(name, hosts, site, scope) for name in row["accounts"] or []} | {account}
     return Observation(
         kind="stage",
         source_id=row["stage"],

@@ -42,7 +42,7 @@ def incident_row(incident: Incident) -> dict[str, Any]:
             ]
         ),
         "steps": _json(list(incident.steps)),
-        "reasons": _json([*incident.assessment.reasons, *_joined_by(incident)]),
+        "reasons": _json([*incident.assessment.reasons, *_joined_by(incident), *incident.blind]),
         "findings": findings,
     }
 

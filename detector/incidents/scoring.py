@@ -115,7 +115,7 @@ def _severity(in_order: int, kinds: int, top: int, impact_hosts: int, moves: int
         return "high"
     if top > HIGH and kinds >= 2:
         return "high"
-    if top > HIGH or kinds >= 2:
+    if top > HIGH or (top >= HIGH and kinds >= 2) or in_order >= 3:
         return "medium"
     return "low"
 

@@ -41,6 +41,9 @@ class LogSource(NamedTuple):
 _VPN = LogSource("vpn")
 _FIREWALL = LogSource("firewall")
 
+#: The events by which Windows says that a log was cleared.
+_CLEARED = frozenset({(_SECURITY, 1102), (_SYSTEM, 104)})
+
 #: Step -> what would show it. Event ids: ../shared/incident.md; what is audited by default: Microsoft, "Audit
 #: Policy Recommendations" (logon success everywhere, process creation and object access nowhere).
 SOURCES: dict[str, tuple[LogSource, ...]] = {
@@ -110,10 +113,13 @@ class LogCoverage:
     def __init__(self, rows: Iterable[Coverage], network: Collection[tuple[str, str]] = ()) -> None:
         self._network = frozenset(network)  # (site, 'vpn' or 'firewall')
         self._ids: set[tuple[Node, str, int]] = set()
+        self._clears: dict[Node, list[tuple[datetime, datetime]]] = {}
         self._spans: dict[tuple[Node, str], tuple[datetime, datetime]] = {}
         for row in rows:
             if row.event_id is not None:
                 self._ids.add((row.host, row.channel, row.event_id))
+            if (row.channel, row.event_id) in _CLEARED:
+                self._clears.setdefault(row.host, []).append((row.first, row.last))
             first, last = self._spans.get((row.host, row.channel), (row.first, row.last))
             self._spans[row.host, row.channel] = (min(first, row.first), max(last, row.last))
         self.hosts = frozenset(host for host, _ in self._spans)
@@ -121,6 +127,10 @@ class LogCoverage:
     def span(self, host: Node, channel: str) -> tuple[datetime, datetime] | None:
         """Return the first and last event of a channel of a host, None if the case has none."""
         return self._spans.get((host, channel))
+
+    def cleared(self, host: Node, first: datetime, last: datetime) -> bool:
+        """Whether a log of the host was cleared between two times."""
+        return any(begin <= last and end >= first for begin, end in self._clears.get(host, []))
 
     def of_step(
         self, step: str, sites: Collection[str], hosts: Collection[Node], first: datetime, last: datetime

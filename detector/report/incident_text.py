@@ -113,7 +113,7 @@ def reason_sentences(view: IncidentView, texts: Texts) -> list[str]:
     """Return why the incident has its severity."""
     found = []
     for reason in view.reasons:
-        if reason["code"] == "joined_by":
+        if reason["code"] in ("joined_by", "no_logs", "logs_cleared"):
             continue
         values: dict[str, object] = dict(reason)
         if "steps" in reason:
@@ -151,6 +151,11 @@ def open_questions(view: IncidentView, texts: Texts, zone: tzinfo) -> list[str]:
     blind = [texts.text("steps", s["step"]) for s in view.steps if s["state"] == "not_visible"]
     if blind:
         questions.append(ask("not_visible", {"steps": _list(blind, texts)}))
+    for blind_spot in view.reasons:
+        if blind_spot["code"] in ("no_logs", "logs_cleared"):
+            names = [terminal_text(name) for name in blind_spot["names"]]
+            values = {"hosts": texts.count("hosts", len(names)), "names": _list(names, texts)}
+            questions.append(ask(blind_spot["code"], values))
     last = local_second(view.row["last_seen"], zone)
     return [*questions, ask("ongoing", {"time": last})]
 

@@ -88,7 +88,7 @@ INCIDENT_COLUMNS: dict[str, pa.DataType] = {
     "sources": pa.string(),  # JSON: [{address, first_seen, last_seen, event}]
     "path": pa.string(),  # JSON: [{src, dst, account, time, method, event}], in order of time
     "steps": pa.string(),  # JSON: [{step, state: seen | not_seen | not_visible, first_seen, count, why}]
-    "reasons": pa.string(),  # JSON: [{code, …}]: why this severity, and what joined it
+    "reasons": pa.string(),  # JSON: [{code, …}]: why this severity, what joined it, what logs lack
     "findings": pa.list_(pa.string()),
 }
 

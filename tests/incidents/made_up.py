@@ -142,7 +142,7 @@ class Logs:
         self, hosts: Hosts, hours: float, source: str | None, host: str, name: str, kind: int, success: bool
     ) -> Logon:
         node = hosts.host(self.site, host)
-        account = parse_account(name, hosts, node)
+        account = parse_account(name, hosts, self.site, node)
         assert node is not None and account is not None
         event = reference("logon", hours, source, host, name)
         is_address = source is not None and source[0].isdigit()
