@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from detector.case.sql_views import meaning_views, quoted
 from detector.chain.stages import Stage, Value, load_stages, needs_of
 from detector.errors import QueryError, StageError
 from detector.tables.results import FINDING_COLUMNS, LEVELS, schema
@@ -18,6 +20,28 @@ if TYPE_CHECKING:
     from detector.case.store import Case
     from detector.engines import Engine
 
+#: Meaning views that many stages read and that are small beside the events: they are computed once for a run.
+#: Not among them are those with a row for nearly every event (logons, processes, network_flows, share_access).
+_COMPUTED_ONCE = frozenset(
+    {
+        "account_changes",
+        "address_zones",
+        "antivirus_changes",
+        "credential_access",
+        "host_addresses",
+        "hosts",
+        "log_clears",
+        "logon_attempts",
+        "logon_edges",
+        "remote_desktop_sessions",
+        "sabotage",
+        "scheduled_tasks",
+        "services",
+        "software_changes",
+        "vpn_logins",
+        "vpn_sessions",
+    }
+)
 _OPTIONAL = frozenset(FINDING_COLUMNS) - {"finding_id", "stage", "step", "techniques"}
 _MUST = frozenset({"first_seen", "events"})
 
@@ -45,7 +69,7 @@ def run_case(case: Case, stages: Sequence[Stage] | None = None) -> ChainResult:
     """
     chosen = load_stages() if stages is None else stages
     site = case.site()
-    zone = "UTC" if site.time_zone is None else site.time_zone.key
+    zone = "" if site.time_zone is None else site.time_zone.key
     with case.connect(needs_of(chosen)) as engine:
         return run_stages(engine, chosen, overrides=site.stages, time_zone=zone)
 
@@ -55,12 +79,12 @@ def run_stages(
     stages: Sequence[Stage] | None = None,
     *,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
-    time_zone: str = "UTC",
+    time_zone: str = "",
 ) -> ChainResult:
     """Run stages on an engine that has the views of a case.
 
     `overrides` are values of parameters by stage id (`[stages.<id>]` of site.toml); `time_zone` is the IANA
-    name by which hours of the day are told. A stage that fails is a problem in the result, never an
+    name by which hours of the day are told, empty if unknown. A stage that fails is a problem in the result, never an
     exception; an override for a stage or parameter that does not exist raises StageError.
     """
     chosen = load_stages() if stages is None else stages
@@ -69,14 +93,40 @@ def run_stages(
         raise StageError(f"stages.{unknown[0]}: there is no such stage; see docs/stages.md")
     rows: list[dict[str, Any]] = []
     problems: list[Problem] = []
-    for stage in chosen:
-        values = stage.values(given.get(stage.id, {}), {"time_zone": time_zone})
-        try:
-            rows.extend(_run(engine, stage, values))
-        except (QueryError, StageError) as error:
-            problems.append(Problem(stage.id, str(error)))
+    filled = [(stage, stage.values(given.get(stage.id, {}), {"time_zone": time_zone})) for stage in chosen]
+    with _computed_once(engine, chosen):
+        for stage, values in filled:
+            try:
+                rows.extend(_run(engine, stage, values))
+            except (QueryError, StageError) as error:
+                problems.append(Problem(stage.id, str(error)))
     rows.sort(key=lambda row: (row["first_seen"], row["stage"], row["finding_id"]))
     return ChainResult(pa.Table.from_pylist(rows, schema=schema(FINDING_COLUMNS)), tuple(problems))
+
+
+@contextmanager
+def _computed_once(engine: Engine, stages: Iterable[Stage]) -> Iterator[None]:
+    """Hold the views that these stages share as temporary tables, which hide the views of the same name."""
+    views = {view.header.get("view", view.name.removesuffix(".sql")): view for view in meaning_views()}
+    wanted: set[str] = set()
+    open_names = [name for stage in stages for name in stage.sql.needs]
+    while open_names:
+        name = open_names.pop()
+        if name in views and name not in wanted:
+            wanted.add(name)
+            open_names.extend(views[name].needs)
+    made: list[str] = []
+    try:
+        for name in views:  # in the order in which each finds what it needs
+            if name in wanted & _COMPUTED_ONCE:
+                # A view that fails stays a view: the stage that reads it then reports the reason.
+                with suppress(QueryError):
+                    engine.run(f"CREATE TEMP TABLE {quoted(name)} AS SELECT * FROM {quoted(name)}")
+                    made.append(name)
+        yield
+    finally:
+        for name in made:
+            engine.run(f"DROP TABLE temp.{quoted(name)}")
 
 
 def _run(engine: Engine, stage: Stage, values: Mapping[str, Value]) -> Iterable[dict[str, Any]]:
@@ -98,9 +148,7 @@ def _finding(stage: Stage, row: dict[str, Any]) -> dict[str, Any]:
     level = row.get("level") or stage.level
     if level not in LEVELS:
         raise StageError(f"{stage.id}: returns level {level!r}")
-    events = list(
-        dict.fromkeys((event["evidence_id"], event["evidence_offset"]) for event in row["events"])
-    )
+    events = list(dict.fromkeys((event["evidence_id"], event["evidence_offset"]) for event in row["events"]))
     return {
         **{name: row.get(name) for name in _OPTIONAL},
         "finding_id": finding_id(stage.id, events),
@@ -108,11 +156,15 @@ def _finding(stage: Stage, row: dict[str, Any]) -> dict[str, Any]:
         "step": stage.step,
         "techniques": list(stage.techniques),
         "level": level,
-        "confidence": min(1.0, max(0.0, float(row["confidence"]))) if row.get("confidence") is not None else None,
+        "confidence": min(1.0, max(0.0, float(row["confidence"])))
+        if row.get("confidence") is not None
+        else None,
         "last_seen": row.get("last_seen") or row["first_seen"],
         "hosts": _sorted(row.get("hosts"), row.get("host")),
         "accounts": _sorted(row.get("accounts"), row.get("account")),
-        "details": sorted((key, value) for key, value in (row.get("details") or []) if value not in (None, "")),
+        "details": sorted(
+            (key, value) for key, value in (row.get("details") or []) if value not in (None, "")
+        ),
         "events": [{"evidence_id": evidence, "evidence_offset": offset} for evidence, offset in events],
     }
 

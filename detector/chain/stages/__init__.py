@@ -76,7 +76,9 @@ def parse_stage(name: str, text: str) -> Stage:
     if header["stage"] != stage_id:
         raise StageError(f"{name}: its header calls it {header['stage']!r}")
     if header["step"] not in STEP_IDS or not stage_id.startswith(header["step"] + "_"):
-        raise StageError(f"{name}: step {header['step']!r} is unknown or not the beginning of the file's name")
+        raise StageError(
+            f"{name}: step {header['step']!r} is unknown or not the beginning of the file's name"
+        )
     if header["level"] not in LEVELS:
         raise StageError(f"{name}: level {header['level']!r} is none of {', '.join(LEVELS)}")
     techniques = tuple(part.strip() for part in header["techniques"].split(",") if part.strip())

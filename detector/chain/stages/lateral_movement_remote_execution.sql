@@ -64,7 +64,9 @@ SELECT site, min(least(entry_time, time)) AS first_seen, max(time) AS last_seen,
          ELSE entry_account END AS account,
     list(DISTINCT concat_ws('\', entry_domain, entry_account)) AS accounts, min(src_host) AS src_host, min(src_ip) AS src_ip,
     CASE WHEN bool_or(regexp_matches(lower(coalesce(command, '')), 'cmd(\.exe)?\s|%comspec%|powershell|rundll32|mshta|\\temp\\|\\users\\|admin\$|psexe|paexe|remcom|\\windows\\[^\\\s]+\.exe|%systemroot%\\[^\\\s]+\.exe|\.(bat|ps1|vbs|dll)\b'))
-         THEN 'high' ELSE 'medium' END AS level,
+         THEN 'high'
+         WHEN bool_and(regexp_matches(lower(coalesce(command, '')), '^"?(c:|%programfiles%)\\program files( \(x86\))?\\')) THEN 'low'
+         ELSE 'medium' END AS level,
     max(sure) AS confidence,
     MAP {'host_count': CAST(count(DISTINCT host) AS VARCHAR), 'kinds': array_to_string(list_sort(list(DISTINCT kind)), ', '),
          'names': array_to_string(list_sort(list(DISTINCT name))[1:10], ', '),
