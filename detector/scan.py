@@ -47,7 +47,7 @@ def scan(case: Case, rules: Iterable[Path] = (), progress: Progress | None = Non
     pack: Pack = load_pack(list(rules) or [default_rules_path()], default_cache_folder())
     stages = load_stages()
     site = case.site()
-    zone = "UTC" if site.time_zone is None else site.time_zone.key
+    zone = "" if site.time_zone is None else site.time_zone.key
     with case.locked():
         with case.connect(needs_of(stages)) as engine:
             found = scan_rules(engine, pack.rules, lambda done, total: show("rules", done, total, ""))
