@@ -308,8 +308,8 @@ def _nonzero(value: str | None) -> str | None:
 
 def _fields(text: str) -> tuple[int, dict[str, str]] | None:
     """Return where a FortiGate message begins in a line, and its pairs; None if it is none."""
-    begin = _BEGIN.search(text)
-    if begin is None or len(text) > MAX_LINE:
+    begin = _BEGIN.search(text) if len(text) <= MAX_LINE else None
+    if begin is None:
         return None
     start = begin.start()
     message = text[start:].rstrip() if start else text.rstrip()

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator
 
 #: No log line of this kind is longer, in characters: syslog over UDP ends at 64 KiB.
 MAX_LINE = 65536
 
-# A quoted value ends at the first quote without backslash that a separator follows. Vendors that do not
-# escape what users typed break that rule (`path="C:\"`, `msg="user "bob" failed"`): then it ends at the first
-# quote behind which another key or the end of the line stands.
-_VALUE = r"""("[^"\\]*"(?={end})|"(?:[^"\\]|\\.)*"(?={end})|".{{0,8192}}?"(?=[\s,]+[\w.\-]+=|\s*$)|{plain})"""
-_SPACED = re.compile(r"([\w.\-]+)=" + _VALUE.format(end=r"[\s,]|$", plain=r"\S*"))
-_COMMAS = re.compile(r"([\w.\-]+)=" + _VALUE.format(end=r"\s*(?:,|$)", plain=r"[^,]*"))
+# A quoted value ends at the first quote without backslash, if a separator follows it. A lone quote as value
+# says that it does not: `_scan` then has to look closer. No part can match in two ways, so that no line,
+# however hostile, takes more than linear time.
+_KEY = r"(?<![\w.\-])([\w.\-]++)="
+_VALUE = r"""("[^"\\]*+"(?={end})|"(?:[^"\\]|\\.)*+"(?={end})|"|{plain})"""
+_SPACED = re.compile(_KEY + _VALUE.format(end=r"[\s,]|$", plain=r'[^\s"]\S*+|'))
+_COMMAS = re.compile(_KEY + _VALUE.format(end=r"\s*(?:,|$)", plain=r'[^,"][^,]*+|'))
+
+_NEXT_KEY = re.compile(_KEY)
+_STRICT = re.compile(r'"((?:[^"\\]|\\.)*+)"(?=[\s,]|$)')
+_LOOSE = re.compile(r'"(?=[\s,]+[\w.\-]++=|\s*$)')
+_PLAIN = {False: re.compile(r"\S*"), True: re.compile(r"[^,]*")}
 
 #: A layout is compiled when it was seen so often, because compiling costs as much as a hundred lines.
 _WORTH = 8
@@ -86,25 +93,48 @@ def pairs(text: str, kind: str = "", *, commas: bool = False) -> dict[str, str]:
     `key_3`. Text outside of pairs is passed over. Lines of the same `kind` (a message number, say) are likely
     to have the same keys: that only makes it faster.
     """
-    if commas:
-        return _careful(_COMMAS.findall(text))
-    fields = _layouts.match(text, kind)
-    if fields is None:
-        found = _SPACED.findall(text)
+    fields = None if commas else _layouts.match(text, kind)
+    if fields is not None:
+        return fields
+    found = (_COMMAS if commas else _SPACED).findall(text)
+    if any(value == '"' for _, value in found):
+        return _named(_scan(text, commas))
+    if not commas:
         _layouts.learn(text, kind, found)
-        fields = _careful(found)
-    return fields
+    return _named(
+        (key, value[1:-1].replace('\\"', '"') if value[:1] == '"' else value) for key, value in found
+    )
 
 
-def _careful(found: list[tuple[str, str]]) -> dict[str, str]:
-    """Make fields of what the regular expression found: quotes, escapes, repeated keys."""
+def _scan(text: str, commas: bool) -> Iterator[tuple[str, str]]:
+    """Find the pairs of a line in which a quoted value is not closed as it should be.
+
+    Vendors that do not escape what users typed write `path="C:\\"` or `msg="user "bob" failed"`: such a value
+    ends at the first quote behind which another key or the end of the line stands. A line cut off inside a
+    value ends it, too.
+    """
+    at = 0
+    while (key := _NEXT_KEY.search(text, at)) is not None:
+        at = key.end()
+        if text[at : at + 1] != '"':
+            plain = _PLAIN[commas].match(text, at)
+            value, at = (plain[0], plain.end()) if plain else ("", at)
+        elif (strict := _STRICT.match(text, at)) is not None:
+            value, at = strict[1], strict.end()
+        else:
+            loose = _LOOSE.search(text, at + 1)
+            value, at = (text[at + 1 : loose.start()], loose.end()) if loose else (text[at + 1 :], len(text))
+        yield key[1], value.replace('\\"', '"')
+
+
+def _named(found: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Give keys that come again names of their own."""
     fields: dict[str, str] = {}
+    counts: dict[str, int] = {}
     for key, value in found:
-        name, count = key, 1
+        name = key
         while name in fields:
-            count += 1
-            name = f"{key}_{count}"
-        if len(value) > 1 and value[0] == '"' == value[-1]:
-            value = value[1:-1].replace('\\"', '"')
+            counts[key] = counts.get(key, 1) + 1
+            name = f"{key}_{counts[key]}"
         fields[name] = value
     return fields
