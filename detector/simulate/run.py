@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from operator import itemgetter
 from pathlib import Path
@@ -15,10 +15,10 @@ from detector.errors import OutputError
 from detector.simulate import attack, benign
 from detector.simulate.journal import Journal, LogFile
 from detector.simulate.options import SimulationOptions
-from detector.simulate.simulation import FORTIGATE, HOUR, Simulation, to_datetime
+from detector.simulate.simulation import FORTIGATE, HOUR, PFIREWALL, Simulation, to_datetime
 from detector.simulate.site import site_toml
 from detector.simulate.truth import Truth, TruthKeeper, describe_hosts
-from detector.simulate.writers import write_evtx, write_fortigate
+from detector.simulate.writers import Told, write_evtx, write_fortigate, write_pfirewall
 
 #: Below the output folder: the logs as an analyst gets them, and beside them what only we know.
 LOGS = "logs"
@@ -98,17 +98,11 @@ def _write_files(sim: Simulation, out: Path, tell: Progress) -> Truth:
         if any(fnmatchcase(log.path, pattern) for pattern in sim.options.missing):
             keeper.lost(_marks(log))
             continue
-        folder = out / LOGS
-        told = (
-            write_evtx(log, folder, sim.world)
-            if log.kind == "evtx"
-            else write_fortigate(log, folder, sim.zone)
-        )
-        keeper.told(log, told)
+        keeper.told(log, _write_log(log, out / LOGS, sim))
         truth.files.append(
             {
                 "path": f"{LOGS}/{log.path}",
-                "format": "evtx" if log.kind == "evtx" else FORTIGATE,
+                "format": log.kind,
                 "host": log.host,
                 "channel": log.channel,
                 "records": log.count,
@@ -118,6 +112,14 @@ def _write_files(sim: Simulation, out: Path, tell: Progress) -> Truth:
     keeper.finish(truth)
     tell("writing", 1.0)
     return truth
+
+
+def _write_log(log: LogFile, folder: Path, sim: Simulation) -> Iterator[Told]:
+    if log.kind == FORTIGATE:
+        return write_fortigate(log, folder, sim.zone)
+    if log.kind == PFIREWALL:
+        return write_pfirewall(log, folder, sim.zone)
+    return write_evtx(log, folder, sim.world)
 
 
 def _marks(log: LogFile) -> dict[int, int]:

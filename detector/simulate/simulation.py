@@ -26,6 +26,7 @@ Activities = Iterator[Activity]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FORTIGATE = "fortigate"
+PFIREWALL = "pfirewall"
 
 
 def to_datetime(moment: int) -> datetime:
@@ -160,6 +161,7 @@ class Simulation:
             failure,
         )
         log.add(moment + host.clock_offset, body, mark)
+        self.touch(mark, moment)
 
     def clear_log(self, host: Host, channel: str, moment: int) -> None:
         """Empty a log at this moment; records after it stay."""
@@ -176,3 +178,15 @@ class Simulation:
             path = {FIREWALL: "firewall/hosp-fw1.log", VPN_GATEWAY: "supplier-vpn/supplier-vpn1.log"}[device]
             log = self.journal.open(path, device, FORTIGATE, "fortigate")
         log.add(moment, content, mark)
+        self.touch(mark, moment)
+
+    def connection(
+        self, host: Host, moment: int, source: str, source_port: int, port: int, mark: int | None = None
+    ) -> None:
+        """Write an accepted TCP connection into pfirewall.log where the machine's own firewall logs."""
+        if not host.firewall_log:
+            return
+        log = self.journal.log(host.name, PFIREWALL)
+        if log is None:
+            log = self.journal.open(f"{host.name}/pfirewall.log", host.name, PFIREWALL, PFIREWALL)
+        log.add(moment + host.clock_offset, (source, host.ip, source_port, port), mark)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from detector.simulate.journal import LogFile
-from detector.simulate.simulation import FORTIGATE, Note, Simulation, to_datetime
+from detector.simulate.simulation import Note, Simulation, to_datetime
 from detector.tables.steps import STEPS
 
 _NUMBERS = {step.id: step.number for step in STEPS}
@@ -120,7 +120,7 @@ class TruthKeeper:
 
 
 def _reference(log: LogFile, number: int) -> dict[str, Any]:
-    if log.kind == FORTIGATE:
+    if log.kind != "evtx":
         return {"file": log.path, "line": number}
     return {"file": log.path, "host": log.host, "channel": log.channel, "record": number}
 

@@ -71,6 +71,7 @@ class Host:
     local_admin: Account
     audit_processes: bool
     audit_shares: bool
+    firewall_log: bool
     rng: random.Random
     clock_offset: int = 0
     logon_id: int = 0
@@ -169,7 +170,7 @@ class _Builder:
         self.rid = 1103
         self.hosts: dict[str, Host] = {}
         # The image from which every machine was installed: one local administrator, one password.
-        self.local_admin_name = "administrator" if not options.japanese_names else "管理者"
+        self.local_admin_name = "管理者" if options.japanese_names else "Administrator"
 
     def account(self, name: str, role: str, *, admin: bool = False, display: str = "") -> Account:
         self.rid += 1
@@ -201,6 +202,8 @@ class _Builder:
             ),
             audit_processes=audited == "all" or (audited == "servers" and server),
             audit_shares=server,
+            # One server whose own firewall was told to log, as the maker of the meal system asked.
+            firewall_log=role == "meal",
             rng=rng,
             clock_offset=self._skew(rng, site),
             logon_id=rng.randrange(0x20000, 0x90000),

@@ -43,6 +43,15 @@ _TYPES: dict[str, Callable[[Any], Any]] = {
     "binary": bytes, "filetime": lambda moment: FileTime(moment * 10 + _TICKS_1601_TO_1970),
 }  # fmt: skip
 
+PFIREWALL_HEADER = (
+    "#Version: 1.5",
+    "#Software: Microsoft Windows Firewall",
+    "#Time Format: Local",
+    "#Fields: date time action protocol src-ip dst-ip src-port dst-port size tcpflags tcpsyn tcpack tcpwin"
+    " icmptype icmpcode info path",
+    "",
+)
+
 #: What the truth is told of each record with a mark: mark, record id or line number, time.
 Told = tuple[int, int, int]
 
@@ -105,6 +114,26 @@ def _converter(spec: EventSpec) -> Callable[[tuple[Any, ...]], Any]:
     if not typed:
         return lambda _: None
     return named
+
+
+def write_pfirewall(log: LogFile, folder: Path, zone: ZoneInfo) -> Iterator[Told]:
+    """Write Windows Firewall's own log, in local time; yield mark, line number and time where a mark is.
+
+    Fields and header as Windows writes them (learn.microsoft.com, "Configure Windows Firewall logging").
+    """
+    path = folder / log.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="\r\n") as file:
+        file.writelines(f"{line}\n" for line in PFIREWALL_HEADER)
+        for number, record in enumerate(log.records(), start=len(PFIREWALL_HEADER) + 1):
+            source, target, source_port, port = record.body
+            local = (_EPOCH + timedelta(microseconds=record.time)).astimezone(zone)
+            file.write(
+                f"{local:%Y-%m-%d %H:%M:%S} ALLOW TCP {source} {target} {source_port} {port}"
+                " 0 - 0 0 0 - - - RECEIVE\n"
+            )
+            if record.mark is not None:
+                yield record.mark, number, record.time
 
 
 def write_fortigate(log: LogFile, folder: Path, zone: ZoneInfo) -> Iterator[Told]:

@@ -268,3 +268,30 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(OutputError, match="file"):
         write(SMALL, tmp_path / "file" / "out")
+
+
+def test_the_meal_servers_own_firewall_saw_the_same_connections(simulated: Simulated) -> None:
+    path = simulated.out / "logs" / "MEALSRV" / "pfirewall.log"
+    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line[:1].isdigit()]
+    assert [row[0] + row[1] for row in rows] == sorted(row[0] + row[1] for row in rows)
+    ports = Counter(row[7] for row in rows)
+    cores = "Microsoft-Windows-RemoteDesktopServices-RdpCoreTS/Operational"
+    clients = [
+        event["data"]["ClientIP"] for event in simulated.events("MEALSRV", cores) if event["id"] == 131
+    ]
+    assert sorted(f"{row[4]}:{row[6]}" for row in rows if row[7] == "3389") == sorted(clients)
+    assert ports["445"] >= 3
+
+
+def test_steps_last_from_their_first_to_their_last_event(simulated: Simulated) -> None:
+    (attack,) = simulated.truth.attacks
+    files = {event["file"] for step in attack["steps"] for event in step["events"] if "record" in event}
+    times = {
+        (file, event["record"]): event["time"]
+        for file in files
+        for event in read_events(simulated.out / "logs" / file)
+    }
+    for step in attack["steps"]:
+        said = [times[event["file"], event["record"]] for event in step["events"] if "record" in event]
+        assert all(step["start"] <= time <= step["end"] for time in said), step["id"]
+        assert step["start"] < step["end"]

@@ -19,6 +19,9 @@ def _working_days(sim: Simulation, number: int, account: Account) -> Activities:
     rng = sim.rng(f"administrator/{account.name}")
     desk = sim.world.clients[number % len(sim.world.clients)]
     for day in sim.days():
+        if number == 0 and rng.random() < 0.3:  # called at night
+            moment = sim.local(day, rng.uniform(0.2, 5.0))
+            yield moment, partial(_visit, sim, rng, account, desk, rng.choice(sim.world.servers), moment)
         if sim.weekday(day) >= 5:
             continue
         for hour in sorted(rng.uniform(9.0, 16.5) for _ in range(rng.randrange(1, 4))):
@@ -53,7 +56,6 @@ def _visit(
         )  # fmt: skip
     if target.role == "dc" and rng.random() < 0.5:
         _new_colleague(sim, at + 4 * MINUTE, rng, target, opened.session, mark)
-    network.flow(sim, end, desk.ip, target.ip, 3389, "RDP", "inside", seconds=(end - at) // SECOND, mark=mark)
     desktop.sign_out(sim, end, opened, mark=mark)
     logons.interactive_logoff(sim, end + 2 * MINUTE, own, mark)
 

@@ -125,7 +125,7 @@ def _scan_evening(sim: Simulation, rng: random.Random, source: Host, account: Ac
         port = rng.choice((21, 22, 23, 80, 135, 139, 443, 445, 1433, 3306, 3389, 5900, 8080))
         network.flow(
             sim, moment + number * 700 * MILLISECOND, source.ip, f"172.31.7.{rng.randrange(1, 64)}", port,
-            f"tcp/{port}", "inside", action="deny", mark=mark,
+            f"tcp/{port}", "to-vendor", action="deny", mark=mark,
         )  # fmt: skip
 
 

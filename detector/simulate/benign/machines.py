@@ -134,6 +134,20 @@ def _maintenance(sim: Simulation, host: Host, rng: random.Random, moment: int) -
         sim.event(host, moment + SECOND, "system.35", values)
     task, path = rng.choice(_TASKS)
     machine.task_started(sim, moment + 5 * SECOND, host, task, path)
+    if host.is_server and host.site == "hospital":
+        _inventory(sim, host, moment + 60 * SECOND)
+
+
+def _inventory(sim: Simulation, host: Host, moment: int) -> None:
+    """The hospital's own script, every night on every server: PowerShell that is no attack."""
+    program = f"{machine.SYSTEM32}WindowsPowerShell\\v1.0\\powershell.exe"
+    command = "powershell.exe -NoProfile -ExecutionPolicy Bypass -File C:\\Scripts\\inventory.ps1"
+    machine.task_started(sim, moment, host, "\\Hospital\\Inventory", "powershell.exe")
+    logons.service_logon(sim, moment, host, logon_type=5)
+    parent = machine.Process(host.pid_of("svchost.exe"), f"{machine.SYSTEM32}svchost.exe", None)
+    process = machine.start_process(sim, moment + SECOND, host, program, command, None, parent)
+    machine.powershell_started(sim, moment + 2 * SECOND, host, command)
+    machine.end_process(sim, moment + 40 * SECOND, host, process)
 
 
 def _signatures(sim: Simulation, host: Host, rng: random.Random, day: int, moment: int) -> None:

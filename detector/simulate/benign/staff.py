@@ -31,9 +31,9 @@ def _shared_pc(sim: Simulation, host: Host) -> Activities:
     rng = sim.rng(f"staff/{host.name}")
     ward = any(part in host.name for part in ("-ER-", "-W3-", "-W4-", "-W5-", "-ICU-"))
     crew = rng.sample(sim.world.staff, min(5, len(sim.world.staff)))
-    # The night shift that began the evening before the first day goes on into it.
     shifts = _SHIFTS if ward else ((*_OFFICE, 1.0),)
-    for day in sim.days():
+    # The night shift of the evening before the first day goes on into it.
+    for day in range(-1, sim.options.days):
         weekend = sim.weekday(day) >= 5
         for begin, finish, share in shifts:
             if not ward and weekend:
@@ -54,7 +54,8 @@ def _shift(
         if end >= sim.end:
             return
         person = rng.choice(crew)
-        yield start, partial(_sit_down, sim, host, rng, person, start, end)
+        if start >= sim.start:
+            yield start, partial(_sit_down, sim, host, rng, person, start, end)
         hour += length + rng.uniform(0.05, 1.0)
 
 

@@ -55,12 +55,21 @@ def connect(
             sim, moment - 300 * MILLISECOND, from_session, from_session.host, account, server,
             f"TERMSRV/{server}", "C:\\Windows\\System32\\lsass.exe", mark=mark,
         )  # fmt: skip
+    sim.connection(target, moment - 10 * MILLISECOND, ip, port, RDP_PORT, mark)
     sim.event(target, moment, "rdpcore.131", {"ConnType": "TCP", "ClientIP": f"{ip}:{port}"}, mark)
     sim.event(target, moment + 20 * MILLISECOND, "rcm.261", {"listenerName": "RDP-Tcp"}, mark)
     named = {"ConnectionName": connection}
     sim.event(target, moment + 60 * MILLISECOND, "rdpcore.65", named, mark)
     first = logons.network_logon(
-        sim, moment + 700 * MILLISECOND, account, ip, name, target, package=package, port=0, mark=mark
+        sim,
+        moment + 700 * MILLISECOND,
+        account,
+        ip,
+        name,
+        target,
+        package=package,
+        service_port=RDP_PORT,
+        mark=mark,
     )
     at = moment + 900 * MILLISECOND
     network_user = {"Param1": account.name, "Param2": account.domain, "Param3": ip}
@@ -109,8 +118,9 @@ def reconnect(sim: Simulation, moment: int, desktop: DesktopSession, mark: int |
     connected = {"ConnType": "TCP", "ClientIP": f"{desktop.source_ip}:{port}"}
     sim.event(host, moment, "rdpcore.131", connected, mark)
     first = logons.network_logon(
-        sim, moment + 600 * MILLISECOND, account, desktop.source_ip, desktop.source_name, host, mark=mark
-    )
+        sim, moment + 600 * MILLISECOND, account, desktop.source_ip, desktop.source_name, host,
+        service_port=RDP_PORT, mark=mark,
+    )  # fmt: skip
     user = {"Param1": account.name, "Param2": account.domain, "Param3": desktop.source_ip}
     sim.event(host, moment + 800 * MILLISECOND, "rcm.1149", user, mark)
     logons.logoff(sim, moment + 900 * MILLISECOND, first, mark=mark)

@@ -146,11 +146,16 @@ def network_logon(
     target: Host,
     *,
     package: str = "NTLM",
-    port: int = 0,
+    service_port: int = 445,
     mark: int | None = None,
 ) -> Session:
-    """Write a successful network logon (type 3): 4776 or 4769, then 4624 and, for administrators, 4672."""
-    port = port or 49152 + target.rng.randrange(16000)
+    """Write a successful network logon (type 3): 4776 or 4769, then 4624 and, for administrators, 4672.
+
+    `service_port` is where the client connected: 445, or 3389 for network level authentication.
+    """
+    port = 49152 + target.rng.randrange(16000)
+    if service_port == 445:
+        sim.connection(target, moment - 20 * MILLISECOND, source_ip, port, 445, mark)
     session = Session(target, account, target.next_logon_id(), 3, port)
     fields: dict[str, Any] = {"IpAddress": source_ip, "IpPort": str(port)}
     if package == "Kerberos":
@@ -181,7 +186,6 @@ def failed_logon(
     reason: tuple[str, int, int],
     *,
     logon_type: int = 3,
-    port: int = 0,
     mark: int | None = None,
 ) -> None:
     """Write a failed logon: 4776 with the status, and 4625 at the target."""
@@ -205,7 +209,7 @@ def failed_logon(
         "ProcessId": target.pid_of("svchost") if interactive else 0,
         "ProcessName": "C:\\Windows\\System32\\svchost.exe" if interactive else "-",
         "IpAddress": source_ip,
-        "IpPort": "0" if interactive else str(port or 49152 + target.rng.randrange(16000)),
+        "IpPort": "0" if interactive else str(49152 + target.rng.randrange(16000)),
     }
     sim.event(target, moment + 3 * MILLISECOND, "security.4625", values, mark, failure=True)
 

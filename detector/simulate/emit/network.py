@@ -18,8 +18,8 @@ from detector.simulate.world import FIREWALL, VPN_GATEWAY
 SIDES: dict[str, tuple[str, str, int, str]] = {
     "vendor": ("port3", "port1", 12, "vendor-remote-maintenance"),
     "remote": ("ssl.root", "port1", 15, "ssl-vpn-to-servers"),
-    "inside": ("port2", "port1", 3, "clients-to-servers"),
     "outbound": ("port1", "wan1", 5, "servers-to-internet"),
+    "to-vendor": ("port1", "port3", 0, ""),
     "supplier-vpn": ("ssl.root", "internal", 7, "ssl-vpn-to-lan"),
 }
 
