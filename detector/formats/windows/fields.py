@@ -149,7 +149,7 @@ def _system_from_json(get: Callable[[str], Any]) -> SystemValues:
         get("Opcode"),
         get("Keywords"),
     )
-    kind = _KINDS.get(raw) or event_kind(raw)
+    kind = event_kind_of(raw)
     created = get("TimeCreated")
     execution = get("Execution")
     execution = execution.get("#attributes", _NOTHING).get if execution else _NOTHING.get
@@ -176,11 +176,12 @@ def _system_from_json(get: Callable[[str], Any]) -> SystemValues:
 
 
 def event_kind_of(raw: tuple[Any, ...]) -> tuple[str | int | None, ...]:
-    """Return `event_kind` of ten values of any JSON type; raises EvidenceError if one is no plain value."""
+    """Return `event_kind` of ten values of any JSON type: of an element with attributes, its text counts."""
     try:
         return _KINDS.get(raw) or event_kind(raw)
-    except TypeError as error:
-        _refuse(error)
+    except TypeError:
+        inner = (each.get("#text") if type(each) is dict else each for each in raw)
+        return event_kind(tuple(None if type(each) in (dict, list) else each for each in inner))
 
 
 def field_names_of(keys: tuple[str, ...]) -> tuple[str, ...]:

@@ -41,8 +41,8 @@ def read(source: Input) -> Iterator[Item]:
 def _parts(tree: dict[str, Any], data: bytes) -> Parts:
     event = tree.get("Event", tree)
     system = event.get("System") if type(event) is dict else None
-    if type(system) is not dict:
-        raise EvidenceError("no event: it has no System element")
+    if type(system) is not dict or "EventID" not in system:
+        raise EvidenceError("no event: it has no System element with an EventID")
     if "Provider_attributes" in system or "TimeCreated_attributes" in system:
         event = _joined(event)
     return event_from_json(event, data)

@@ -138,7 +138,7 @@ def _line_objects(source: Input) -> Iterator[Found | ReadWarning]:
         for piece in pieces:
             if limit is not None and position >= limit:
                 return
-            if skipped:
+            if skipped or len(piece) > MAX_RECORD_BYTES:
                 yield ReadWarning(position, f"line {number} is longer than {MAX_RECORD_BYTES} bytes")
             elif piece[:1] == b"{" and piece[-1:] == b"}":
                 yield position, number, piece
@@ -182,7 +182,11 @@ def _tree_objects(source: Input, layout: Layout) -> Iterator[Found | ReadWarning
         if mark == b"{" and depth == layout.depth:
             number += 1
             end = _object_end(window, begin)
-            if end is not None:
+            if end is not None and end - begin > MAX_RECORD_BYTES:
+                reason = f"record {number} is longer than {MAX_RECORD_BYTES} bytes"
+                yield ReadWarning(window.offset(begin), reason)
+                at = end
+            elif end is not None:
                 yield window.offset(begin), number, window.data[begin:end]
                 at = end
             else:
@@ -279,8 +283,10 @@ def layout_of(head: bytes) -> Layout:
 
 def sample_objects(head: bytes, limit: int = _SAMPLE) -> list[dict[str, Any]]:
     """Return the first objects of a file, for recognising it; one that is cut off as far as it goes."""
-    layout = layout_of(head)
     data = _utf8_head(head)
+    if b"{" not in data[:4096] or b"\0" in data[:4096]:
+        return []
+    layout = layout_of(head)
     if layout.kind == "lines":
         lines = [line for line in data.split(b"\n") if b"{" in line][:limit]
         found = [_parsed(line) for line in lines]

@@ -17,6 +17,8 @@ class Window:
         self.data = b""
         self._stream = source.stream
         self._base = source.start
+        #: A place and its offset, from which later ones are counted where characters differ in width.
+        self._known = 0, self._base
         encoding = encoding_of(source.head)
         self._wide = encoding if encoding.startswith("utf-16") else None
         self._decoder = codecs.getincrementaldecoder(encoding)("replace") if self._wide else None
@@ -31,16 +33,19 @@ class Window:
         return bool(block)
 
     def offset(self, at: int) -> int:
-        """Return the byte offset in the file of a place in `data`."""
-        return self._base + self._size(self.data[:at])
+        """Return the byte offset in the file of a place in `data`; cheap if places are asked for in order."""
+        if self._wide is None:
+            return self._base + at
+        known_at, known = self._known if self._known[0] <= at else (0, self._base)
+        known += len(self.data[known_at:at].decode("utf-8").encode(self._wide))
+        self._known = at, known
+        return known
 
     def forget(self, at: int) -> int:
         """Drop what lies before `at` if it is worth it; return the place of `at` thereafter."""
         if at < BLOCK:
             return at
-        self._base += self._size(self.data[:at])
+        self._base = self.offset(at)
+        self._known = 0, self._base
         self.data = self.data[at:]
         return 0
-
-    def _size(self, part: bytes) -> int:
-        return len(part) if self._wide is None else len(part.decode("utf-8").encode(self._wide))
