@@ -32,6 +32,10 @@ ROUTINE_DAYS = 3
 #: What a rule says of the same hosts and account on this many days (a working week) recurs: a backup that
 #: deletes old shadow copies each night. It may be part of an attack, but it explains nothing else.
 RECURRING_DAYS = 5
+#: … as long as it comes once a week or more often, on average.
+RECURRING_EVERY = timedelta(days=8)
+#: Alarms of level high on one host this close to each other are one until something speaks against it.
+TOGETHER = timedelta(minutes=30)
 
 
 class Link(NamedTuple):
@@ -280,8 +284,11 @@ class _Joiner:
 
     def _explanation(self, root: int, high: bool) -> tuple[str, int] | None:
         observation, origin = self._obs[root], self._origins[root]
-        if observation.on_device or origin.arrival is not None:
+        if observation.on_device:
             return None
+        if origin.arrival is not None:
+            found = self._together(root)
+            return None if found is None else ("same_half_hour", found)
         if observation.fans_out:
             found = self._shared_hosts(root)
             return None if found is None else ("shared_hosts", found)
@@ -308,6 +315,17 @@ class _Joiner:
             if p < root and self._explains(p, high) and self._recent(p, start, high)
         ]
         return max(found)[1] if found else None
+
+    def _together(self, root: int) -> int | None:
+        """Return a high observation of unknown origin on the same host shortly before."""
+        observation = self._obs[root]
+        if not self._weighty(root) or len(observation.hosts) != 1:
+            return None
+        for p in self._hosts[observation.hosts[0]].back_to(observation.first - TOGETHER):
+            unknown = self._origins[self._find(p)].arrival is None and not self._origins[p].local
+            if p < root and unknown and self._weighty(p) and not self._obs[p].fans_out:
+                return p
+        return None
 
     def _shared_hosts(self, root: int) -> int | None:
         """Return an observation of the group that was on at least half of the hosts of a long list."""
@@ -414,4 +432,9 @@ def _recurring(observations: Sequence[Observation]) -> list[_Kind | None]:
     days: dict[_Kind, set[date]] = {}
     for kind, observation in zip(kinds, observations, strict=True):
         days.setdefault(kind, set()).add(observation.first.date())
-    return [kind if len(days[kind]) >= RECURRING_DAYS else None for kind in kinds]
+    recurs = {kind: len(seen) >= RECURRING_DAYS and _often(seen) for kind, seen in days.items()}
+    return [kind if recurs[kind] else None for kind in kinds]
+
+
+def _often(days: set[date]) -> bool:
+    return max(days) - min(days) <= RECURRING_EVERY * (len(days) - 1)

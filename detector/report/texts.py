@@ -14,6 +14,9 @@ from detector.errors import OutputError
 
 LANGUAGES: tuple[str, ...] = ("en", "ja")
 
+#: Details of findings whose values are keywords of the stages, translated by the section [values].
+KEYWORDS: frozenset[str] = frozenset({"kinds", "kind", "ways", "actions", "zone"})
+
 
 class Texts:
     """The texts of one language. A text that is missing shows as its key, never as an error."""
@@ -49,14 +52,20 @@ class Texts:
         (`key=value:` before the text), if it has one, holds.
         """
         parts = self._tables.get("stages", {}).get(stage, {}).get("sentence", [])
+        shown = {key: self._words(value) if key in KEYWORDS else value for key, value in values.items()}
         chosen: list[str] = []
         for index, part in enumerate(parts):
             condition, template = split_condition(part)
             if condition is not None and values.get(condition[0]) != condition[1]:
                 continue
             if index == 0 or all(values.get(place) for place in places(template)):
-                chosen.append(fill(template, values))
+                chosen.append(fill(template, shown))
         return "".join(chosen)
+
+    def _words(self, value: str) -> str:
+        """Return a list of keywords in the user's language."""
+        words = [self.text("values", word) for word in value.split(", ")]
+        return self.text("sentences", "comma").join(words)
 
     def has(self, section: str, key: str) -> bool:
         """Whether there is a text of this key."""
