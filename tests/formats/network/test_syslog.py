@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -70,3 +71,13 @@ def test_no_year_or_zone_is_no_time() -> None:
 @given(st.text() | st.text(st.sampled_from('<>1: -[]"=\\JanT20Z+')).map(lambda text: "<13>1 " + text))
 def test_never_raises_and_keeps_the_message(text: str) -> None:
     assert unwrap(text, CONTEXT).message in text.replace("\ufeff", "") or "\ufeff" in text
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "<13>", "Oct 31 02:15:00 ", "[a ", '[x y="', "1 - - - - - [", "1 ", ":", "a-"]
+)
+def test_hostile_lines_take_no_time(piece: str) -> None:
+    started = time.perf_counter()
+    for start in ("", "<13>1 - - - - - ", "<13>Oct 31 02:15:00 "):
+        unwrap(start + piece * (65536 // len(piece)), CONTEXT)
+    assert time.perf_counter() - started < 2  # some milliseconds; quadratic would be a minute
