@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from detector.incidents.arrivals import CLOCK_SKEW, Logon, Logons, method_of
@@ -16,6 +16,9 @@ from detector.incidents.observations import MEDIUM, Observation, Reference
 from detector.incidents.scoring import Assessment, assess
 from detector.incidents.visibility import LogCoverage
 from detector.tables.steps import STEP_IDS
+
+#: An intruder clears logs at the end: a clearing this long after the last event still counts.
+CLEARED_AFTER = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -274,6 +277,6 @@ def _blind(
     silent = [host.name for host in hosts if host not in coverage.hosts]
     if silent:
         yield {"code": "no_logs", "names": silent}
-    cleared = [host.name for host in hosts if coverage.cleared(host, first, last)]
+    cleared = [host.name for host in hosts if coverage.cleared(host, first, last + CLEARED_AFTER)]
     if cleared:
         yield {"code": "logs_cleared", "names": cleared}

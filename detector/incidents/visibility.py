@@ -129,8 +129,9 @@ class LogCoverage:
         return self._spans.get((host, channel))
 
     def cleared(self, host: Node, first: datetime, last: datetime) -> bool:
-        """Whether a log of the host was cleared between two times."""
-        return any(begin <= last and end >= first for begin, end in self._clears.get(host, []))
+        """Whether a log of the host was cleared between two times: its first or its last clearing counts."""
+        clears = [time for span in self._clears.get(host, []) for time in span]
+        return any(first <= time <= last for time in clears)
 
     def of_step(
         self, step: str, sites: Collection[str], hosts: Collection[Node], first: datetime, last: datetime

@@ -16,7 +16,7 @@ _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 #: What CommonMark and GitHub's tables and strikethrough read as markup.
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~])")
-_LINE_START = re.compile(r"^(\s*)([#+-]|\d+(?=[.)]))")
+_LINE_START = re.compile(r"^(\s*\d*)([#+-]|(?<=\d)[.)](?=\s|$))")
 _LINKS = re.compile(r"(?i)\b(https?|ftp)(://)|\b(www)(\.)")
 
 #: A cell that begins with one of these is a formula for a spreadsheet; Excel reads the full-width forms too.

@@ -177,7 +177,7 @@ class Logs:
 
 
 def hospital_attack(logs: Logs, start: float = 0.0) -> None:
-    """Add an attack through a vendor: VPN, RDP to MEALSRV, credentials, record servers, clients, ransomware."""
+    """Add an attack: vendor VPN, RDP to MEALSRV, credentials, record servers, clients, ransomware."""
     logs.devices.add((logs.site, "FW1"))
     logs.findings += [
         finding(

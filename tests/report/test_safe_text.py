@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from detector.report.csv_output import csv_lines
 from detector.report.markdown import markdown_table
-from detector.report.safe_text import csv_cell, markdown_text, padded, shortened, terminal_text, width, wrapped
+from detector.report.safe_text import (
+    csv_cell,
+    markdown_text,
+    padded,
+    shortened,
+    terminal_text,
+    width,
+    wrapped,
+)
 
 ANY = st.text(st.characters(codec=None), max_size=60)
 
@@ -67,6 +75,15 @@ def test_markdown_cell_has_no_html_no_new_cell_and_no_new_line(text: str) -> Non
         if char in "|<>`*_[]~":
             before = len(inner[:index]) - len(inner[:index].rstrip("\\"))
             assert before % 2 == 1, (char, inner)
+
+
+def test_markdown_list_and_heading_marks_are_text() -> None:
+    assert [markdown_text(text) for text in ("1. a", "203.0.113.7", "# a", "- a")] == [
+        "1\\. a",
+        "203.0.113.7",
+        "\\# a",
+        "\\- a",
+    ]
 
 
 def test_markdown_links_are_not_links() -> None:

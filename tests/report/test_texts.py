@@ -59,7 +59,9 @@ def test_everything_that_is_shown_by_name_has_a_text(language: str) -> None:
     assert set(texts["steps"]) == set(STEP_IDS)
     assert set(texts["levels"]) == set(LEVELS)
     assert set(texts["severities"]) == set(SEVERITIES)
-    network = {source.channel for sources in SOURCES.values() for source in sources if source.channel.islower()}
+    network = {
+        source.channel for sources in SOURCES.values() for source in sources if source.channel.islower()
+    }
     assert network <= set(texts["log_sources"])
 
 
