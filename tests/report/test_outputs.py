@@ -61,9 +61,9 @@ def attack() -> Logs:
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
     incidents, timeline = attack().tables()
-    keys = sorted(
-        {(e["evidence_id"], e["evidence_offset"]) for row in timeline["events"].to_pylist() for e in row}
-    )
+    events = [event for row in timeline["events"].to_pylist() for event in row]
+    events += [json.loads(entry)["event"] for entry in incidents["entry"].to_pylist()]
+    keys = sorted({(event["evidence_id"], event["evidence_offset"]) for event in events})
     evidence = [
         {"evidence_id": key, "path": f"logs\\{key[:4]}.evtx", "sha256": (key * 4)[:64]}
         for key in sorted({key for key, _ in keys})
