@@ -46,6 +46,7 @@ _ILLEGAL = re.compile(
 )
 _LAYOUT = re.compile(r"\r?\n[ \t]+")
 _KANA = re.compile("[\u3040-\u30ff]")
+_TOO_LONG = f"an event is longer than {MAX_RECORD_BYTES} bytes"
 _CONTAINERS = ("EventData", "UserData", "ProcessingErrorData", "DebugData", "BinaryEventData")
 
 
@@ -102,7 +103,10 @@ def _event_texts(source: Input) -> Iterator[_Text | ReadWarning]:
                 return
             begin = at
         elif begin is not None:
-            yield _Text(marks.window.offset(begin), marks.line_of(begin), marks.window.data[begin:end])
+            if end - begin > MAX_RECORD_BYTES:
+                yield marks.warning(begin, _TOO_LONG)
+            else:
+                yield _Text(marks.window.offset(begin), marks.line_of(begin), marks.window.data[begin:end])
             begin = None
         elif not expected:
             yield marks.warning(at, "an event ends here whose begin is missing")
@@ -136,7 +140,7 @@ class _Marks:
         while (match := _MARK.search(window.data, self._at)) is None:
             size = len(window.data)
             if self.begin is not None and size - self.begin > MAX_RECORD_BYTES:
-                self.lost = self.warning(self.begin, f"an event is longer than {MAX_RECORD_BYTES} bytes")
+                self.lost = self.warning(self.begin, _TOO_LONG)
                 self.begin = None
             kept = size - 16 if self.begin is None else self.begin
             self._at = max(self._at, size - 16)
