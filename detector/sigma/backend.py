@@ -19,6 +19,7 @@ https://sigmahq.io/sigma-specification/specification/sigma-appendix-modifiers.ht
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 from typing import Any, ClassVar, cast
 
@@ -60,6 +61,9 @@ _LIKE_ESCAPE = "!"
 
 _DECIMAL = "DECIMAL(38, 9)"
 
+#: From how many texts for one field a regular expression takes their place.
+_MERGED_FROM = 3
+
 _PARTS: dict[TimestampPart, str] = {
     TimestampPart.MINUTE: "minute",
     TimestampPart.HOUR: "hour",
@@ -68,6 +72,8 @@ _PARTS: dict[TimestampPart, str] = {
     TimestampPart.MONTH: "month",
     TimestampPart.YEAR: "year",
 }
+
+_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 Expression = str | DeferredQueryExpression
 
@@ -113,6 +119,48 @@ class DuckDBBackend(TextQueryBackend):
         """Negate in two-valued logic."""
         argument = cond.args[0]
         return f"(({self.convert_condition(cast(ConditionItem, argument), state)}) IS NOT TRUE)"
+
+    def convert_condition_or(self, cond: ConditionOR, state: ConversionState) -> Expression:
+        """Join alternatives; many texts for one field become one regular expression.
+
+        Planning takes longer than running, and grows with the number of expressions.
+        """
+        by_field: dict[str, list[tuple[int, str]]] = {}
+        for index, argument in enumerate(cond.args):
+            pattern = self._alternative(argument)
+            if pattern is not None:
+                field = cast(ConditionFieldEqualsValueExpression, argument).field
+                by_field.setdefault(field.lower(), []).append((index, pattern))
+        merged: dict[int, str] = {}
+        for field, found in by_field.items():
+            if len(found) >= _MERGED_FROM:
+                pattern = "(?s)" + "|".join(pattern for _, pattern in found)
+                merged[found[0][0]] = f"regexp_matches({self._column('lower', field)}, {literal(pattern)})"
+                merged.update({index: "" for index, _ in found[1:]})
+        parts = [
+            merged[index] if index in merged else self._operand(cond, argument, state)
+            for index, argument in enumerate(cond.args)
+        ]
+        return " OR ".join(part for part in parts if part)
+
+    def _operand(self, outer: ConditionItem, inner: Any, state: ConversionState) -> str:
+        if self.compare_precedence(outer, inner):
+            return cast(str, self.convert_condition(inner, state))
+        return cast(str, self.convert_condition_group(inner, state))
+
+    def _alternative(self, argument: Any) -> str | None:
+        """Return a regular expression for the lower-case field, None if it is no plain text in ASCII."""
+        if not isinstance(argument, ConditionFieldEqualsValueExpression):
+            return None
+        value = argument.value
+        if not isinstance(value, SigmaString) or isinstance(value, SigmaCasedString):
+            return None
+        if argument.field.lower() in self._integers | self._times:
+            return None
+        parts = _parts(value)
+        if not parts or any(isinstance(part, str) and not (part.isascii() and part.isprintable()) for part in parts):
+            return None
+        return _as_regex(parts)
 
     # -- comparisons of a field
 
@@ -350,6 +398,19 @@ def _match(subject: str, value: SigmaString, cased: bool) -> str:
             names = {(True, False): "ends_with", (False, True): "starts_with", (True, False, True): "contains"}
             return f"{names[stars]}({subject}, {text})"
     return _like(subject, value, cased)
+
+
+def _as_regex(parts: tuple[str | SpecialChars, ...]) -> str:
+    """Return the RE2 pattern, to be searched for with (?s) in lower-case text, of a value with wildcards."""
+    any_text = SpecialChars.WILDCARD_MULTI
+    start = "" if parts[0] is any_text else r"\A"
+    end = "" if parts[-1] is any_text else r"\z"
+    inner = parts[1 if not start else 0 : len(parts) - 1 if not end else len(parts)]
+    pattern = [
+        ".*" if part is any_text else "." if isinstance(part, SpecialChars) else _META.sub(r"\\\g<0>", part.lower())
+        for part in inner
+    ]
+    return start + "".join(pattern) + end
 
 
 def _like(subject: str, value: SigmaString, cased: bool) -> str:
