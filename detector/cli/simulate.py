@@ -14,6 +14,7 @@ from detector.simulate.options import (
     ANTIVIRUS,
     ATTACKS,
     AUDITS,
+    ENTRIES,
     MAX_DAYS,
     MAX_HOSTS,
     MIN_HOSTS,
@@ -73,6 +74,12 @@ class _Day(click.ParamType[date]):
     type=click.IntRange(0, MAX_DAYS),
     default=None,
     help="Days between the break-in and the last night.  [default: as many as fit]",
+)
+@click.option(
+    "--entry",
+    type=click.Choice(ENTRIES),
+    default=_DEFAULTS.entry,
+    help="Passwords tried first, or at once with what leaked.",
 )
 @click.option(
     "--movement",

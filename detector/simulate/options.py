@@ -18,6 +18,8 @@ MAX_DAYS = 400
 #: `full` is the incident in all steps; `intrusion` stops before the clients and the ransomware; `none` is
 #: benign life alone.
 ATTACKS = ("full", "intrusion", "none")
+#: How the intruder enters the supplier's VPN: names and passwords tried first, or at once with what leaked.
+ENTRIES = ("guessing", "leaked")
 #: How the intruder runs commands on the servers after the first.
 MOVEMENTS = ("psexec", "rdp", "wmi")
 #: Process-creation auditing (4688 with command line), which most hospitals do not have.
@@ -50,6 +52,7 @@ class SimulationOptions:
     rate: float = 1.0
     break_in_hour: float = 22.5
     dwell_days: int | None = None
+    entry: Literal["guessing", "leaked"] = "guessing"
     movement: Literal["psexec", "rdp", "wmi"] = "psexec"
     antivirus: Literal["product", "defender"] = "product"
     process_auditing: Literal["none", "servers", "all"] = "servers"
@@ -69,6 +72,7 @@ class SimulationOptions:
         _between("clock_skew", self.clock_skew, 0, 86400)
         _between("sysmon_hosts", self.sysmon_hosts, 0, self.hosts)
         _one_of("attack", self.attack, ATTACKS)
+        _one_of("entry", self.entry, ENTRIES)
         _one_of("movement", self.movement, MOVEMENTS)
         _one_of("antivirus", self.antivirus, ANTIVIRUS)
         _one_of("process_auditing", self.process_auditing, AUDITS)

@@ -14,7 +14,7 @@ from typing import Any
 from detector.errors import OutputError
 from detector.simulate import attack, benign
 from detector.simulate.journal import Journal, LogFile
-from detector.simulate.options import SimulationOptions
+from detector.simulate.options import SimulationError, SimulationOptions
 from detector.simulate.simulation import FORTIGATE, HOUR, PFIREWALL, Simulation, to_datetime
 from detector.simulate.site import site_toml
 from detector.simulate.truth import Truth, TruthKeeper, describe_hosts
@@ -92,6 +92,9 @@ def _write_files(sim: Simulation, out: Path, tell: Progress) -> Truth:
     keeper = TruthKeeper(sim)
     truth = Truth(_describe(sim), list(describe_hosts(sim)))
     logs = sorted(sim.journal.logs, key=lambda log: log.path)
+    for pattern in sim.options.missing:
+        if not any(fnmatchcase(log.path, pattern) for log in logs):
+            raise SimulationError(f"missing: no log matches {pattern!r}; they are named like {logs[0].path}")
     for number, log in enumerate(logs):
         tell("writing", number / len(logs))
         keeper.lost(log.lost_marks)
@@ -138,6 +141,7 @@ def _describe(sim: Simulation) -> dict[str, Any]:
         "seed": options.seed,
         "attack": options.attack,
         "rate": options.rate,
+        "entry": options.entry,
         "movement": options.movement,
         "antivirus": options.antivirus,
         "time_zone": options.time_zone,

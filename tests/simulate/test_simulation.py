@@ -205,7 +205,13 @@ def test_missing_files_are_left_out_and_their_events_count_as_lost(tmp_path: Pat
 @pytest.mark.parametrize(
     "change",
     [
-        {"movement": "wmi", "antivirus": "defender", "print_notes": True, "japanese_names": True},
+        {
+            "movement": "wmi",
+            "antivirus": "defender",
+            "print_notes": True,
+            "japanese_names": True,
+            "entry": "leaked",
+        },
         {"movement": "rdp", "process_auditing": "all", "clock_skew": 900, "days": 2},
         {"attack": "intrusion", "rate": 0.0, "time_zone": "America/New_York", "start": date(2025, 11, 1)},
     ],
@@ -262,6 +268,23 @@ def test_odd_options_are_refused_by_name(change: dict[str, object], message: str
 def test_an_unknown_time_zone_is_refused() -> None:
     with pytest.raises(TimeZoneError, match="Mars/Base"):
         replace(SMALL, time_zone="Mars/Base")
+
+
+def test_a_pattern_that_names_no_log_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SimulationError, match="DC9"):
+        write(replace(SMALL, missing=("DC9/*",)), tmp_path)
+
+
+def test_a_leaked_account_is_used_at_once_and_twice_at_once(tmp_path: Path) -> None:
+    truth = write(replace(SMALL, entry="leaked"), tmp_path)
+    (attack,) = truth.attacks
+    text = (tmp_path / "logs" / "supplier-vpn" / "supplier-vpn1.log").read_text(encoding="utf-8")
+    lines = text.splitlines()
+    own = [line for line in lines if f"remip={attack['entry']['address']} " in line]
+    assert not any("ssl-login-fail" in line for line in own)
+    ups = {line.split("remip=")[1].split()[0] for line in lines
+           if 'logid="0101039947"' in line and f'user="{attack["entry"]["account"]}"' in line}  # fmt: skip
+    assert len(ups) == 2
 
 
 def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path: Path) -> None:

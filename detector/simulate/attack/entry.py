@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detector.simulate.attack.state import State
+from detector.simulate.benign.vendors import ENGINEER
 from detector.simulate.emit import desktop, logons, machine, network
 from detector.simulate.simulation import HOUR, MILLISECOND, MINUTE, SECOND
 from detector.simulate.world import VPN_GATEWAY, Account
@@ -11,10 +12,27 @@ _GUESSES = ("admin", "support", "vpnuser", "test", "guest", "backup", "kitchen")
 
 
 def break_in(state: State, moment: int) -> None:
-    """Write the guesses, then the login with the leaked account, from an address in another country."""
-    sim, rng = state.sim, state.rng
+    """Write the guesses, then the login with the leaked account, from an address in another country.
+
+    With the entry `leaked` nothing is guessed, and the account is used twice at once: its owner's session of
+    the same night is still open.
+    """
+    sim = state.sim
     mark = state.marks["initial_access"]
     account = sim.world.vendor_account
+    if sim.options.entry == "guessing":
+        moment = _guess_accounts(state, moment, mark)
+    else:
+        early = moment - 20 * MINUTE
+        network.vpn_session(
+            sim, VPN_GATEWAY, early, moment + 25 * MINUTE, ENGINEER, account.name, "maintenance", "10.8.0.10"
+        )
+    _session(state, moment, mark)
+
+
+def _guess_accounts(state: State, moment: int, mark: int) -> int:
+    """Write refused logins; return when the next one may follow."""
+    sim, rng = state.sim, state.rng
     at = moment - rng.randrange(6, 14) * MINUTE
     for name in rng.sample(_GUESSES, 5) * 2:
         reason = "sslvpn_login_unknown_user"
@@ -23,9 +41,15 @@ def break_in(state: State, moment: int) -> None:
         at += rng.randrange(3, 20) * SECOND
     for _ in range(rng.randrange(3, 7)):
         reason = "sslvpn_login_permission_denied"
-        network.vpn_failure(sim, VPN_GATEWAY, at, state.address, account.name, reason, mark)
+        network.vpn_failure(sim, VPN_GATEWAY, at, state.address, sim.world.vendor_account.name, reason, mark)
         at += rng.randrange(4, 15) * SECOND
-    at = max(at, moment)
+    return max(at, moment)
+
+
+def _session(state: State, at: int, mark: int) -> None:
+    """Write the intruder's session, and what it changes on the gateway."""
+    sim, rng = state.sim, state.rng
+    account = sim.world.vendor_account
     end = at + rng.randrange(95, 130) * MINUTE
     network.vpn_session(
         sim, VPN_GATEWAY, at, end, state.address, account.name, "maintenance", state.assigned, mark
