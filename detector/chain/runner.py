@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from detector.case.store import Case
     from detector.engines import Engine
 
-#: Meaning views that many stages read and that are small beside the events: they are computed once for a run.
-#: Not among them are those with a row for nearly every event (logons, processes, network_flows, share_access).
+#: Meaning views that many stages read and that are small beside the events: computed once for a run.
+#: Not among them are those with a row for nearly every event (logons, processes, network_flows).
 _COMPUTED_ONCE = frozenset(
     {
         "account_changes",
@@ -84,8 +84,8 @@ def run_stages(
     """Run stages on an engine that has the views of a case.
 
     `overrides` are values of parameters by stage id (`[stages.<id>]` of site.toml); `time_zone` is the IANA
-    name by which hours of the day are told, empty if unknown. A stage that fails is a problem in the result, never an
-    exception; an override for a stage or parameter that does not exist raises StageError.
+    name by which hours of the day are told, empty if unknown. A stage that fails is a problem in the result,
+    never an exception; an override for a stage or parameter that does not exist raises StageError.
     """
     chosen = load_stages() if stages is None else stages
     given = overrides or {}

@@ -54,7 +54,7 @@ class Stage:
     sql: SqlFile
 
     def values(self, overrides: Mapping[str, Any], common: Mapping[str, Value]) -> dict[str, Value]:
-        """Return a value for each placeholder of the SQL; raises StageError for an unknown or misfit override."""
+        """Return a value for each placeholder of the SQL; raises StageError for a wrong override."""
         known = {parameter.name: parameter.default for parameter in self.parameters}
         for name, value in overrides.items():
             if name not in known:
@@ -150,7 +150,7 @@ def _check_body(name: str, sql: SqlFile, parameters: tuple[Parameter, ...]) -> N
 
 
 def _placeholders(body: str) -> set[str]:
-    """Return the names behind `$` in the SQL, not those inside text literals (`'\$recycle'`)."""
+    """Return the names behind `$` in the SQL, not those inside text literals."""
     return set(_PLACEHOLDER.findall(_TEXT_LITERAL.sub("''", body)))
 
 
@@ -160,4 +160,4 @@ def _fitting(key: str, value: Any, default: Value) -> Value:
         return float(value)
     if type(value) is not wanted:
         raise StageError(f"{key}: {value!r} is not a {wanted.__name__} as the default {default!r} is")
-    return value  # type: ignore[no-any-return]
+    return value

@@ -105,6 +105,7 @@ WITH owner AS (
         coalesce(h.days, 0) = 0 AND epoch(v.begins - b.begins) / 86400 >= $history_days AS is_new,
         coalesce(h.days >= $known_days AND h.off_by > $hour_tolerance, false) AS unusual_hour,
         coalesce(h.days >= 1 AND h.off_by > $hour_tolerance, false) AS odd_hour,
+        coalesce(h.days >= 2 AND h.off_by > 3 * $hour_tolerance, false) AS far_off,
         CASE WHEN $time_zone <> '' THEN hour(v.local_begin) >= $night_from OR hour(v.local_begin) < $night_to
              ELSE coalesce(list_contains(q.hours, hour(v.local_begin)), false) END AS at_night
     FROM visits AS v
@@ -126,7 +127,7 @@ WITH owner AS (
         WHEN zone IN ('vendor', 'vendor_vpn_pool')
              AND (in_window = false OR reaches = false OR is_new OR unusual_hour) THEN 'high'
         WHEN unusual_hour OR (is_new AND at_night) OR (odd_hour AND at_night AND known_days >= 2) THEN 'high'
-        WHEN odd_hour AND at_night THEN 'medium'
+        WHEN (odd_hour AND at_night) OR far_off THEN 'medium'
         WHEN zone IN ('vpn', 'vpn_pools') THEN CASE WHEN is_new THEN 'low' ELSE 'informational' END
         WHEN is_new OR (known_days = 0 AND at_night) THEN 'medium'
         WHEN known_days = 0 THEN 'low'
@@ -141,7 +142,7 @@ SELECT site, min(begins) AS first_seen, max(ends) AS last_seen, host, [host] AS 
     MAP {'zone': zone, 'vendor': vendor, 'basis': min(basis), 'visits': CAST(count(*) AS VARCHAR),
          'outside_window': CASE WHEN bool_or(in_window = false) THEN 'yes' END,
          'new_edge': CASE WHEN bool_or(is_new) THEN 'yes' END,
-         'unusual_hour': CASE WHEN bool_or(unusual_hour OR (odd_hour AND at_night)) THEN 'yes' END,
+         'unusual_hour': CASE WHEN bool_or(unusual_hour OR far_off OR (odd_hour AND at_night)) THEN 'yes' END,
          'at_night': CASE WHEN bool_or(at_night) THEN 'yes' END,
          'only_firewall': CASE WHEN NOT bool_or(logged_on) THEN 'yes' END,
          'known_days': CAST(min(known_days) AS VARCHAR)} AS details,
