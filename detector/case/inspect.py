@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from detector.errors import EvidenceError
+from detector.errors import ArchiveError, EvidenceError
 from detector.formats.base import HEAD_BYTES, Format
 from detector.formats.lines import encoding_of
 from detector.formats.registry import recognise
@@ -28,7 +28,8 @@ class Inspected:
 
     `cuts` are (offset, number of the line that begins there); empty if it is read in one go. `head` is its
     beginning. `container_sha256` is set for members of archives. `modified_ns` is the modification time of
-    the file on disk when it was hashed.
+    the file on disk when it was hashed. Of a member whose archive is damaged, hash and size are those of the
+    part that can be read.
     """
 
     member: Member
@@ -39,6 +40,8 @@ class Inspected:
     cuts: tuple[tuple[int, int], ...]
     container_sha256: str | None
     modified_ns: int
+    #: A member of a zip can be read without reading those before it.
+    apart: bool = False
 
     @property
     def evidence_id(self) -> str:
@@ -62,16 +65,19 @@ def inspect(path: Path, shown: str, limits: Limits) -> list[Inspected | Refusal]
                 results.append(Refusal(member.path, _reason(error)))
         if any(isinstance(each, Inspected) and each.member.name is not None for each in results):
             container = _sha256(path)
-            results = [_in_container(each, container) for each in results]
+            with path.open("rb") as archive:
+                is_zip = archive.read(4) == b"PK\x03\x04"
+            results = [_in_container(each, container, is_zip) for each in results]
     except (EvidenceError, OSError) as error:
         results.append(Refusal(shown, _reason(error)))
     return results
 
 
-def _in_container(result: Inspected | Refusal, container: str) -> Inspected | Refusal:
+def _in_container(result: Inspected | Refusal, container: str, is_zip: bool) -> Inspected | Refusal:
     if isinstance(result, Refusal):
         return result
-    return Inspected(**{**result.__dict__, "container_sha256": container})
+    apart = is_zip and "!/" not in (result.member.name or "")
+    return replace(result, container_sha256=container, apart=apart)
 
 
 def _reason(error: Exception) -> str:
@@ -85,7 +91,11 @@ def _inspect_stream(member: Member, stream: BinaryIO, modified_ns: int) -> Inspe
     head = b""
     size = 0
     lines = _LineCuts()
+    damage = ""
     for block in _blocks(stream):
+        if isinstance(block, ArchiveError):
+            damage = str(block)
+            break
         if len(head) < HEAD_BYTES:
             head += block[: HEAD_BYTES - len(head)]
         digest.update(block)
@@ -93,10 +103,10 @@ def _inspect_stream(member: Member, stream: BinaryIO, modified_ns: int) -> Inspe
             lines.add(block)
         size += len(block)
     if size == 0:
-        return Refusal(member.path, "empty file (0 bytes)")
+        return Refusal(member.path, damage or "empty file (0 bytes)")
     known = recognise(head)
     if known is None:
-        return Refusal(member.path, f"format not recognised ({_first_bytes(head)})")
+        return Refusal(member.path, damage or f"format not recognised ({_first_bytes(head)})")
     cuts = lines.cuts if member.name is None else ()
     return Inspected(
         member,
@@ -148,9 +158,13 @@ class _LineCuts:
         self._offset = end
 
 
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
-    while block := stream.read(_BLOCK):
-        yield block
+def _blocks(stream: BinaryIO) -> Iterator[bytes | ArchiveError]:
+    """Yield the bytes of a stream, and last what stopped it if its archive is damaged."""
+    try:
+        while block := stream.read(_BLOCK):
+            yield block
+    except ArchiveError as error:
+        yield error
 
 
 def _sha256(path: Path) -> str:

@@ -13,15 +13,13 @@ from detector.case.read import Segment, Task
 def plan(segments: Iterable[Segment], workers: int) -> list[Task]:
     """Group segments into tasks, largest first; small files are read together.
 
-    Members of one archive stay together (one pass over it), segments of one file never do (what is counted
-    per task and file is then counted per segment). The size of a task follows from the total, so
-    that all workers are busy, but never exceeds what one finished line of the journal may cost to redo.
+    Members of an archive other than a zip stay together (one pass over it), segments of one file never do:
+    what is counted per task and file is then counted per segment. The size of a task follows from the
+    total, so that all workers are busy, but never exceeds what one line of the journal may cost to redo.
     """
-    groups: dict[tuple[str, int], list[Segment]] = defaultdict(list)
+    groups: dict[tuple[str, str, int], list[Segment]] = defaultdict(list)
     for segment in segments:
-        member = segment.evidence.member
-        key = (str(member.location), segment.index if member.name is None else 0)
-        groups[key].append(segment)
+        groups[_together(segment)].append(segment)
     ordered = sorted(groups.items(), key=lambda item: (-_bytes(item[1]), item[0]))
     total = sum(_bytes(group) for _, group in ordered)
     target = max(1, min(SEGMENT_BYTES, total // (workers * 3) if workers else SEGMENT_BYTES))
@@ -40,6 +38,14 @@ def plan(segments: Iterable[Segment], workers: int) -> list[Task]:
     if pending:
         tasks.append(_task(pending))
     return tasks
+
+
+def _together(segment: Segment) -> tuple[str, str, int]:
+    """Return what segments that must be read in one pass have in common."""
+    member = segment.evidence.member
+    if member.name is None or segment.evidence.apart:
+        return str(member.location), member.name or "", segment.index
+    return str(member.location), "", 0
 
 
 def _bytes(segments: Iterable[Segment]) -> int:

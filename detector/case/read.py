@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import gc
+import io
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from detector.case.inspect import Inspected, modified_time
 from detector.case.journal import ChannelStatistics, ReadSegment, Work
 from detector.case.writer import PartWriter, Statistics
-from detector.errors import EvidenceError
+from detector.errors import ArchiveError, EvidenceError
 from detector.formats.base import Input, ReadContext
 from detector.formats.registry import format_named
 from detector.sources import Limits, Refusal, walk
@@ -99,16 +100,46 @@ def _read_members(location: Path, segments: list[Segment], writer: PartWriter, l
         member, stream = found
         segment = waiting.pop(member.name or "", None)
         if segment is not None:
-            _take(segment, stream, writer)
+            part = _ReadablePart(stream)
+            _take(segment, part, writer)
+            if part.damage:
+                _warn(segment, writer, f"read only as far as its archive allows: {part.damage}")
     for segment in waiting.values():
         _warn(segment, writer, "could not be reached again in its archive")
 
 
-def _take(segment: Segment, stream: BinaryIO, writer: PartWriter) -> None:
+class _ReadablePart(io.RawIOBase):
+    """A member of an archive that ends where the archive is damaged; `damage` then says what is wrong.
+
+    A reader holds records that it has not yielded when its stream raises; it yields them when it ends.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.damage = ""
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self.damage:
+            return b""
+        try:
+            return self._stream.read(size)
+        except ArchiveError as error:
+            self.damage = str(error)
+            return b""
+
+
+def _take(segment: Segment, stream: BinaryIO | _ReadablePart, writer: PartWriter) -> None:
     """Pass the records of one segment, whose stream stands at its start, to the writer."""
     evidence = segment.evidence
     evidence_id, site = evidence.evidence_id, segment.site
-    source = Input(stream, evidence.head, segment.context, segment.start, segment.end, segment.first_number)
+    source = Input(
+        cast(BinaryIO, stream),
+        evidence.head,
+        segment.context,
+        segment.start,
+        segment.end,
+        segment.first_number,
+    )
     add_windows = writer.add_windows
     try:
         for item in format_named(evidence.format).read(source):

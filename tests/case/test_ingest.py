@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +205,39 @@ def test_what_is_no_case_says_what_to_do(tmp_path: Path) -> None:
 def test_an_unknown_zone_is_refused(logs: Path, tmp_path: Path) -> None:
     with pytest.raises(TimeZoneError, match="Asia/Tokyo"):
         take(tmp_path / "case", logs, time_zone="Tokio")
+
+
+def test_a_damaged_archive_gives_what_can_be_read(logs: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "logs.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as writer:
+        for path in sorted(logs.iterdir()):
+            writer.write(path, path.name)
+    whole = take(tmp_path / "whole", archive)
+    data = bytearray(archive.read_bytes())
+    at = data.find((logs / "system.evtx").read_bytes()[:4096])
+    data[at + 500_000] ^= 0xFF  # the member's checksum fails at its end
+    archive.write_bytes(data)
+    report = take(tmp_path / "damaged", archive)
+    assert report.files == whole.files
+    assert report.events >= whole.events - 200
+    assert report.warnings > 0
+
+
+def test_members_of_archives_are_read_like_files(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(tmp_path / "files", logs)
+    zipped = Path(shutil.make_archive(str(tmp_path / "a"), "zip", logs))
+    tarred = Path(shutil.make_archive(str(tmp_path / "b"), "gztar", logs))
+    take(tmp_path / "zip", zipped)
+    take(tmp_path / "tar", tarred)
+    monkeypatch.setattr(ingest_module, "_ALONE_BYTES", 0)
+    take(tmp_path / "divided", zipped, workers=2)
+    expected = events_of(tmp_path / "files")
+    for name in ("zip", "tar", "divided"):
+        assert events_of(tmp_path / name) == expected
+    both = take(tmp_path / "files", zipped)
+    assert both.events == 0
+    row = Case.open(tmp_path / "zip").evidence().to_pylist()[0]
+    assert "!/" in row["path"]
+    assert row["container_sha256"] == hashlib.sha256(zipped.read_bytes()).hexdigest()
