@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import orjson
 
@@ -49,30 +49,6 @@ class _DoubledError(Exception):
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
         super().__init__()
         self.pairs = pairs
-
-
-class System(NamedTuple):
-    """The System element's values, in the order of `SYSTEM_COLUMNS`; a plain tuple for the writer."""
-
-    time_created: datetime | None = None
-    channel: str | None = None
-    provider_name: str | None = None
-    provider_guid: str | None = None
-    event_id: int | None = None
-    qualifiers: int | None = None
-    version: int | None = None
-    level: int | None = None
-    task: int | None = None
-    opcode: int | None = None
-    keywords: str | None = None
-    event_record_id: int | None = None
-    computer: str | None = None
-    process_id: int | None = None
-    thread_id: int | None = None
-    activity_id: str | None = None
-    related_activity_id: str | None = None
-    user_id: str | None = None
-    message: str | None = None
 
 
 def event_from_json(
