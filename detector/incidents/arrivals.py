@@ -19,6 +19,11 @@ CLOCK_SKEW = timedelta(minutes=5)
 #: weekend (Friday evening to Monday morning are about 64 hours) must still explain Monday's events.
 SESSION = timedelta(hours=72)
 
+#: How long after a remote desktop logon to a host what comes from that host may be its user's doing: a shift.
+ACTING = timedelta(hours=8)
+#: So many remote desktop logons are followed back: through a vendor's machine and a jump host, and one more.
+HOPS = 3
+
 #: A VPN session whose end is not logged counts for this long: appliances cut sessions off within a day.
 OPEN_VPN_SESSION = timedelta(hours=24)
 
@@ -88,20 +93,36 @@ class Arrival(NamedTuple):
     address: Node | None = None
 
 
+class Hop(NamedTuple):
+    """An arrival, and the VPN session that its source was in, if it was in one."""
+
+    arrival: Arrival
+    vpn: VpnSession | None
+
+    @property
+    def key(self) -> Node:
+        """The node that stands for the actor's place: behind a VPN, the public address of the session."""
+        return (
+            self.vpn.public if self.vpn is not None and self.vpn.public is not None else self.arrival.source
+        )
+
+
 @dataclass(frozen=True)
 class Origin:
-    """What is known about where an observation's actor came from; `local` says: from the console."""
+    """What is known about where an observation's actor came from; `local` says: from the console.
+
+    `upstream` leads on from there: by which remote desktop logon somebody had come to the source, and so on.
+    """
 
     arrival: Arrival | None
     local: bool = False
     vpn: VpnSession | None = None
+    upstream: tuple[Hop, ...] = ()
 
     @property
     def key(self) -> Node | None:
         """The node that stands for the actor's place: behind a VPN, the public address of the session."""
-        if self.vpn is not None and self.vpn.public is not None:
-            return self.vpn.public
-        return self.arrival.source if self.arrival else None
+        return Hop(self.arrival, self.vpn).key if self.arrival else None
 
 
 class Logons:
@@ -149,6 +170,13 @@ class Logons:
         first = self._first.get((logon.source, logon.host, logon.account.name))
         return first is None or first >= since - CLOCK_SKEW
 
+    def desktop_before(self, host: Node, time: datetime) -> Logon | None:
+        """Return the latest remote desktop logon on a host within `ACTING` before `time`."""
+        for logon in reversed(self.into(host, time - ACTING, time + CLOCK_SKEW)):
+            if logon.success and logon.logon_type == 10 and logon.source is not None:
+                return logon
+        return None
+
     def used_from(self, source: Node, account: Account, before: datetime) -> bool:
         """Whether the account had logged on from the source to anywhere before a time."""
         first = self._first_from.get((source, account.name))
@@ -186,9 +214,27 @@ def origin_of(observation: Observation, logons: Logons, sessions: VpnSessions) -
     """
     arrival = _own_arrival(observation) or _logon_arrival(observation, logons)
     if isinstance(arrival, Arrival):
-        vpn = sessions.at(arrival.address, arrival.time) if arrival.address else None
-        return Origin(arrival, vpn=vpn)
+        return Origin(arrival, False, _session(arrival, sessions), _upstream(arrival, logons, sessions))
     return Origin(None, local=arrival == "local")
+
+
+def _session(arrival: Arrival, sessions: VpnSessions) -> VpnSession | None:
+    return sessions.at(arrival.address, arrival.time) if arrival.address else None
+
+
+def _upstream(arrival: Arrival, logons: Logons, sessions: VpnSessions) -> tuple[Hop, ...]:
+    """Follow remote desktop logons back from the source of an arrival, at most `HOPS` of them."""
+    hops: list[Hop] = []
+    places = {arrival.source}
+    while len(hops) < HOPS:
+        logon = logons.desktop_before(arrival.source, arrival.time)
+        found = arrival_by(logon) if logon is not None else None
+        if found is None or found.source in places:
+            break
+        hops.append(Hop(found, _session(found, sessions)))
+        places.add(found.source)
+        arrival = found
+    return tuple(hops)
 
 
 def method_of(logon: Logon) -> str:

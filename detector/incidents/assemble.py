@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from detector.incidents.arrivals import CLOCK_SKEW, Logon, Logons, method_of
+from detector.incidents.arrivals import CLOCK_SKEW, Hop, Logon, Logons, Origin, method_of
 from detector.incidents.entities import Account, Node
 from detector.incidents.entry import Entry, find_entry
 from detector.incidents.joining import Group
@@ -137,14 +137,38 @@ def _moves(group: Group, logons: Logons) -> tuple[Move, ...]:
                         logon.event if logon else arrival.event,
                     )
                 )
-        if arrival is not None and vpn is not None and vpn.public is not None:
-            account = Account(vpn.user, "", local=False, personal=True) if vpn.user else None
-            found.append(Move(vpn.public, arrival.source, account, vpn.start, "vpn", vpn.event))
+        used = used_hops(group, origin)
+        for hop in [*([Hop(arrival, vpn)] if arrival is not None else []), *used]:
+            found += _vpn_move(hop)
+        found += [
+            Move(a.source, a.host, a.account, a.time, a.method, a.event)
+            for a, _ in used
+            if a.host is not None
+        ]
     ways: dict[tuple[Node, Node, str], Move] = {}
     for move in sorted(found, key=lambda move: move.order):
         if move.src != move.dst:
             ways.setdefault((move.src, move.dst, move.account.name if move.account else ""), move)
     return tuple(ways.values())
+
+
+def _vpn_move(hop: Hop) -> list[Move]:
+    session = hop.vpn
+    if session is None or session.public is None:
+        return []
+    account = Account(session.user, "", local=False, personal=True) if session.user else None
+    return [Move(session.public, hop.arrival.source, account, session.start, "vpn", session.event)]
+
+
+def used_hops(group: Group, origin: Origin) -> tuple[Hop, ...]:
+    """Return the hops behind an arrival as far as they lead to a place that the group knows."""
+    known = {host for o in group.observations if not o.on_device for host in o.hosts}
+    known |= {o.source for o in group.observations if o.source is not None}
+    known |= {other.key for other in group.origins if other.key is not None and other is not origin}
+    last = max(
+        (i for i, hop in enumerate(origin.upstream) if {hop.key, hop.arrival.source} & known), default=-1
+    )
+    return origin.upstream[: last + 1]
 
 
 def _logon_between(logons: Logons, observation: Observation, source: Node, host: Node) -> Logon | None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 #: Accounts of Windows itself: they act for anybody, so sharing one says nothing about who acted. Names of
@@ -67,6 +68,7 @@ class Account:
         return f"{self.domain}\\{self.name}" if self.domain else self.name
 
 
+@lru_cache(65536)
 def parse_address(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Return the address in `text`, IPv4 inside IPv6 unwrapped, or None if it is not an address."""
     if not text or not (text[0].isdigit() or ":" in text):

@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from itertools import accumulate
 from typing import NamedTuple
 
-from detector.incidents.arrivals import CLOCK_SKEW, Logons, Origin
+from detector.incidents.arrivals import CLOCK_SKEW, Arrival, Logons, Origin
 from detector.incidents.entities import Account, Node
 from detector.incidents.observations import Observation, Reference
 
@@ -174,12 +174,25 @@ class _Joiner:
                 self._chain("same_account_on_host", [p for p, actor in chain if actor.domain in ("", domain)])
 
     def _same_origin(self) -> None:
-        chains: dict[Node, list[int]] = {}
+        """Unite what came from one place; what an account does there by habit, with that account only."""
+        chains: dict[tuple[Node, str], list[int]] = {}
         for position, origin in enumerate(self._origins):
-            if origin.key is not None:
-                chains.setdefault(origin.key, []).append(position)
-        for chain in chains.values():
-            self._chain("same_source", chain)
+            upstream = [hop.key for hop in origin.upstream] if self._weighty(position) else []
+            account = origin.arrival.account if origin.arrival else None
+            for place in dict.fromkeys([*([origin.key] if origin.key else []), *upstream]):
+                if not self._habitual(position):
+                    chains.setdefault((place, ""), []).append(position)
+                if account is not None:
+                    chains.setdefault((place, account.name), []).append(position)
+        for key in sorted(chains):
+            self._chain("same_source", chains[key])
+
+    def _habitual(self, position: int) -> bool:
+        """Whether a medium observation came by an account long in use from its source."""
+        arrival = self._origins[position].arrival
+        if arrival is None or arrival.account is None or self._obs[position].is_high:
+            return False
+        return self._logons.used_from(arrival.source, arrival.account, arrival.time - LONG_GAP)
 
     def _chain(self, reason: str, positions: list[int]) -> None:
         """Unite neighbours in time: all with the one before, the high ones also with the high one before."""
@@ -208,21 +221,20 @@ class _Joiner:
 
     def _paths(self) -> None:
         for position, origin in enumerate(self._origins):
-            arrival = origin.arrival
-            if arrival is None or arrival.source not in self._hosts:
-                continue
-            if not arrival.observed and not self._obs[position].is_high and self._routine(position):
-                continue
-            best = max(
-                (
-                    self._claim(p, position)
-                    for p in self._hosts[arrival.source].back_to(arrival.time - LONG_GAP)
-                ),
-                default=None,
-                key=lambda claim: claim or (False, False, -1),
-            )
-            if best is not None:
-                self._unite("path", best[2], position)
+            upstream = [hop.arrival for hop in origin.upstream] if self._weighty(position) else []
+            for arrival in [*([origin.arrival] if origin.arrival else []), *upstream]:
+                self._path(position, arrival)
+
+    def _path(self, position: int, arrival: Arrival) -> None:
+        """Unite an observation with the best explanation of an arrival: what was seen where it came from."""
+        if arrival.source not in self._hosts:
+            return
+        if not arrival.observed and not self._obs[position].is_high and self._routine(position):
+            return
+        earlier = self._hosts[arrival.source].back_to(arrival.time - LONG_GAP)
+        claims = [claim for p in earlier if (claim := self._claim(p, position, arrival)) is not None]
+        if claims:
+            self._unite("path", max(claims)[2], position)
 
     def _routine(self, position: int) -> bool:
         arrival = self._origins[position].arrival
@@ -231,10 +243,10 @@ class _Joiner:
         days = self._logons.days_before(arrival.source, arrival.host, arrival.account, arrival.time)
         return days >= ROUTINE_DAYS
 
-    def _claim(self, candidate: int, position: int) -> tuple[bool, bool, int] | None:
+    def _claim(self, candidate: int, position: int, arrival: Arrival) -> tuple[bool, bool, int] | None:
         """Return how well an observation on the source explains an arrival from there, None if not at all."""
-        arrival, seen = self._origins[position].arrival, self._obs[candidate]
-        if arrival is None or candidate == position:
+        seen = self._obs[candidate]
+        if candidate == position:
             return None
         if self._present_since(candidate, arrival.source) > arrival.time + CLOCK_SKEW:
             return None
@@ -243,17 +255,16 @@ class _Joiner:
         if arrival.time - seen.last > (LONG_GAP if heavy and self._weighty(position) else SHORT_GAP):
             return None
         same = arrival.account is not None and any(arrival.account.same_name(a) for a in seen.actors)
-        if not same and (seen.fans_out or self._habit(candidate, position)):
+        if not same and (seen.fans_out or self._habit(candidate, position, arrival)):
             return None
         return (same, self._weighty(candidate), candidate)
 
-    def _habit(self, candidate: int, position: int) -> bool:
+    def _habit(self, candidate: int, position: int, arrival: Arrival) -> bool:
         """Whether a medium observation came by an account that had been used from its source before.
 
         That is what the source does anyway (software distribution, backup): it needs no intruder there.
         """
-        arrival = self._origins[position].arrival
-        if arrival is None or arrival.account is None or self._obs[position].is_high:
+        if arrival.account is None or self._obs[position].is_high:
             return False
         since = self._present_since(candidate, arrival.source)
         return self._logons.used_from(arrival.source, arrival.account, since)

@@ -63,7 +63,8 @@ def logons(engine: Engine, hosts: Hosts, observed: Sequence[Observation]) -> Ite
 
     So their number is bounded by hosts, accounts and hours, not by events.
     """
-    nodes = {node for o in observed if o.rank >= MEDIUM and not o.on_device for node in o.hosts}
+    anchors = [o for o in observed if o.rank >= MEDIUM and not o.on_device]
+    nodes = {node for o in anchors for node in o.hosts} | {o.source for o in anchors if o.source is not None}
     names = sorted({node.name.split(".", 1)[0] for node in nodes if not node.is_address})
     if not names or not engine.has("logons"):
         return

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from detector.incidents.arrivals import CLOCK_SKEW, Arrival
-from detector.incidents.assemble import Incident, Touched
+from detector.incidents.assemble import Incident, Touched, used_hops
 from detector.incidents.entities import Account, Node
 from detector.incidents.entry import Entry
 from detector.incidents.observations import FAN_OUT_HOSTS, Observation, Reference
@@ -53,10 +53,10 @@ def timeline_rows(incident: Incident, context: Iterable[Observation]) -> list[di
     known = {event for o in incident.group.observations for event in o.events}
     arrivals: dict[Reference, Arrival] = {}
     for origin in incident.group.origins:
-        arrival = origin.arrival
-        if arrival is None or arrival.observed or arrival.event in known or _told(incident, arrival):
-            continue
-        arrivals.setdefault(arrival.event, arrival)
+        hops = [hop.arrival for hop in used_hops(incident.group, origin)]
+        for arrival in [*([origin.arrival] if origin.arrival else []), *hops]:
+            if not arrival.observed and arrival.event not in known and not _told(incident, arrival):
+                arrivals.setdefault(arrival.event, arrival)
     rows += [_arrival_row(incident, arrival) for arrival in arrivals.values()]
     return sorted(rows, key=_order)
 

@@ -92,7 +92,7 @@ def entry_sentence(view: IncidentView, texts: Texts) -> str:
     source = f"{names[0]} ({names[1]})" if len(set(names)) > 1 else (names[0] if names else "?")
     values = {
         "source": source,
-        "host": terminal_text(entry["host"] or "?"),
+        "host": terminal_text(entry["host"] or texts.count("hosts", len(view.hosts))),
         "account": terminal_text(entry["account"] or "?"),
     }
     return texts.text("entry", entry["kind"], values)

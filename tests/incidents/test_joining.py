@@ -244,3 +244,46 @@ def test_order_of_input_changes_nothing(rng: random.Random) -> None:
         return incidents.to_pylist(), timeline.to_pylist()
 
     assert case(shuffle=True) == case(shuffle=False)
+
+
+def test_way_through_a_host_without_alarms_is_followed_by_its_remote_desktop_logons() -> None:
+    logs = Logs()
+    logs.devices.add(("hospital", "FW1"))
+    logs.findings.append(
+        finding(
+            0, ["FW1"], "vpn_break_in", "high", "initial_access", account="mealmaint", src_ip="203.0.113.7"
+        )
+    )
+    logs.hits.append(hit(1, "MEALSRV", "av_removed", account="HOSP\\meal", src_host="VENDORPC"))
+    assert len(rules_of(logs)) == 2
+    logs.vpn_session(0, "mealmaint", "203.0.113.7", "10.8.0.5", 8.0)
+    logs.logon(0.5, "10.8.0.5", "VENDORPC", "VENDORPC\\maint", 10)
+    (incident,) = logs.result().incidents
+    assert [(m.src.name, m.dst.name) for m in incident.moves] == [
+        ("203.0.113.7", "10.8.0.5"),
+        ("10.8.0.5", "VENDORPC"),
+        ("VENDORPC", "MEALSRV"),
+    ]
+    assert incident.entry.kind == "vpn_login"
+
+
+def test_program_of_the_attack_on_many_hosts_joins_though_nobody_is_named() -> None:
+    logs = Logs()
+    hospital_attack(logs)
+    servers = [f"SRV{n}" for n in range(8)]
+    for n, server in enumerate(servers):
+        logs.hits.append(
+            hit(3 + n / 60, server, "psexec", account=f"{server}\\administrator", src_host="MEALSRV")
+        )
+    logs.findings.append(finding(5, servers, "same_new_program", "high", "impact"))
+    assert len(rules_of(logs)) == 1
+
+
+def test_software_distribution_from_an_attacked_server_is_not_joined() -> None:
+    logs = Logs()
+    hospital_attack(logs)
+    for day in range(-3, 1):
+        logs.logon(day * 24 + 6, "EMR01", f"PC{90 + day:03}", "HOSP\\svc_deploy")
+    logs.logon(9, "EMR01", "PC091", "HOSP\\svc_deploy")
+    logs.hits.append(hit(9, "PC091", "service_made", "medium", account="HOSP\\svc_deploy", src_host="EMR01"))
+    assert [o.source_id for o in logs.result().not_joined] == ["service_made"]
