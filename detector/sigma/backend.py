@@ -20,11 +20,10 @@ https://sigmahq.io/sigma-specification/specification/sigma-appendix-modifiers.ht
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from typing import Any, ClassVar, cast
 
 from sigma.conditions import (
-    ConditionAND,
     ConditionFieldEqualsValueExpression,
     ConditionItem,
     ConditionNOT,
@@ -75,6 +74,13 @@ _PARTS: dict[TimestampPart, str] = {
 
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
+#: Where the wildcards of a value stand -> DuckDB's function.
+_SHAPES: dict[tuple[bool, ...], str] = {
+    (True, False): "ends_with",
+    (False, True): "starts_with",
+    (True, False, True): "contains",
+}
+
 Expression = str | DeferredQueryExpression
 
 
@@ -82,7 +88,7 @@ class DuckDBBackend(TextQueryBackend):
     """Converts a parsed condition; `columns` then names the columns that the expression reads.
 
     integers, times: names in lower case of the fields that the log source stores as such; all others are
-    text.
+    text. words: (field, word of a rule), in lower case -> the word that the log source stores for it.
     """
 
     name: ClassVar[str] = "DuckDB"
@@ -100,10 +106,15 @@ class DuckDBBackend(TextQueryBackend):
         CompareOperators.GTE: ">=",
         CompareOperators.NEQ: "<>",
     }
-    re_flags: ClassVar[dict[SigmaRegularExpressionFlag, str]] = SigmaRegularExpression.sigma_to_re_flag
 
-    def __init__(self, integers: Set[str] = frozenset(), times: Set[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        integers: Set[str] = frozenset(),
+        times: Set[str] = frozenset(),
+        words: Mapping[tuple[str, str], str] | None = None,
+    ) -> None:
         super().__init__()
+        self._words = words or {}
         self._integers = integers
         self._times = times
         self.columns: set[tuple[str, str]] = set()
@@ -155,10 +166,12 @@ class DuckDBBackend(TextQueryBackend):
         value = argument.value
         if not isinstance(value, SigmaString) or isinstance(value, SigmaCasedString):
             return None
-        if argument.field.lower() in self._integers | self._times:
+        if argument.field.lower() in self._integers | self._times | {field for field, _ in self._words}:
             return None
         parts = _parts(value)
-        if not parts or any(isinstance(part, str) and not (part.isascii() and part.isprintable()) for part in parts):
+        if not parts or any(
+            isinstance(part, str) and not (part.isascii() and part.isprintable()) for part in parts
+        ):
             return None
         return _as_regex(parts)
 
@@ -178,6 +191,10 @@ class DuckDBBackend(TextQueryBackend):
         plain = _plain(value)
         if plain is not None and cond.field.lower() in self._integers and _is_integer(plain):
             return f"{self._column('', cond.field)} = {plain}"
+        word = self._words.get((cond.field.lower(), (plain or "").lower()))
+        if word is not None:
+            both = f"{literal(cast(str, plain).lower())}, {literal(word)}"
+            return f"{self._column('lower', cond.field)} IN ({both})"
         return _match(self._column("lower", cond.field), value, cased=False)
 
     def convert_condition_field_eq_val_str_case_sensitive(
@@ -231,7 +248,7 @@ class DuckDBBackend(TextQueryBackend):
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
     ) -> Expression:
         """Search with a regular expression, with regard to case unless it says otherwise."""
-        pattern = _pattern(cast(SigmaRegularExpression, cond.value), self.re_flags)
+        pattern = _pattern(cast(SigmaRegularExpression, cond.value), SigmaRegularExpression.sigma_to_re_flag)
         return f"regexp_matches({self._column('text', cond.field)}, {literal(pattern)})"
 
     def convert_condition_field_eq_val_cidr(
@@ -293,7 +310,10 @@ class DuckDBBackend(TextQueryBackend):
         if isinstance(value, SigmaNumber):
             return self._any_field("texts", f"contains(v, {literal(str(value.number))})")
         if isinstance(value, SigmaRegularExpression):
-            return self._any_field("texts", f"regexp_matches(v, {literal(_pattern(value, self.re_flags))})")
+            return self._any_field(
+                "texts",
+                f"regexp_matches(v, {literal(_pattern(value, SigmaRegularExpression.sigma_to_re_flag))})",
+            )
         raise SigmaValueError(f"a {type(value).__name__.removeprefix('Sigma')} value needs a field")
 
     def _any_field(self, which: str, test: str) -> str:
@@ -313,8 +333,6 @@ class DuckDBBackend(TextQueryBackend):
             else f"TRY_CAST({self._column('text', field)} AS TIMESTAMP WITH TIME ZONE)"
         )
         return f"date_part('{_PARTS[part]}', timezone('UTC', {moment}))"
-
-
 
 
 def _is_integer(text: str) -> bool:
@@ -383,7 +401,7 @@ def _match(subject: str, value: SigmaString, cased: bool) -> str:
             if not shape or shape[-1] is not None:
                 shape.append(None)
         elif part:
-            shape.append(cast(str, part))
+            shape.append(part)
     if not singles:
         texts = [part for part in shape if part is not None]
         stars = tuple(part is None for part in shape)
@@ -395,7 +413,11 @@ def _match(subject: str, value: SigmaString, cased: bool) -> str:
             text = _folded(texts[0], cased)
             if stars == (False,):
                 return f"{subject} = {text}"
-            names = {(True, False): "ends_with", (False, True): "starts_with", (True, False, True): "contains"}
+            names = {
+                (True, False): "ends_with",
+                (False, True): "starts_with",
+                (True, False, True): "contains",
+            }
             return f"{names[stars]}({subject}, {text})"
     return _like(subject, value, cased)
 
@@ -407,7 +429,11 @@ def _as_regex(parts: tuple[str | SpecialChars, ...]) -> str:
     end = "" if parts[-1] is any_text else r"\z"
     inner = parts[1 if not start else 0 : len(parts) - 1 if not end else len(parts)]
     pattern = [
-        ".*" if part is any_text else "." if isinstance(part, SpecialChars) else _META.sub(r"\\\g<0>", part.lower())
+        ".*"
+        if part is any_text
+        else "."
+        if isinstance(part, SpecialChars)
+        else _META.sub(r"\\\g<0>", part.lower())
         for part in inner
     ]
     return start + "".join(pattern) + end
@@ -422,7 +448,7 @@ def _like(subject: str, value: SigmaString, cased: bool) -> str:
         elif part is SpecialChars.WILDCARD_SINGLE:
             pattern.append("_")
         else:
-            for character in cast(str, part):
+            for character in part:
                 if character in ("%", "_", _LIKE_ESCAPE):
                     pattern.append(_LIKE_ESCAPE)
                     escaped = True

@@ -37,11 +37,17 @@ SERVICES: dict[str, tuple[str, ...]] = {
         "Microsoft-Windows-DNS Client Events/Operational",
     ),
     "dns-server": ("DNS Server",),
-    "dns-server-analytic": ("Microsoft-Windows-DNSServer/Analytical", "Microsoft-Windows-DNS-Server/Analytical"),
+    "dns-server-analytic": (
+        "Microsoft-Windows-DNSServer/Analytical",
+        "Microsoft-Windows-DNS-Server/Analytical",
+    ),
     "dns-server-audit": ("Microsoft-Windows-DNSServer/Audit", "Microsoft-Windows-DNS-Server/Audit"),
     "driver-framework": ("Microsoft-Windows-DriverFrameworks-UserMode/Operational",),
     "firewall-as": ("Microsoft-Windows-Windows Firewall With Advanced Security/Firewall",),
-    "hyper-v-worker": ("Microsoft-Windows-Hyper-V-Worker-Admin", "Microsoft-Windows-Hyper-V-Worker-Operational"),
+    "hyper-v-worker": (
+        "Microsoft-Windows-Hyper-V-Worker-Admin",
+        "Microsoft-Windows-Hyper-V-Worker-Operational",
+    ),
     "iis-configuration": ("Microsoft-IIS-Configuration/Operational",),
     "kernel-event-tracing": ("Microsoft-Windows-Kernel-EventTracing/Admin",),
     "kernel-shimengine": (

@@ -14,7 +14,7 @@ from sigma.types import sigma_type
 
 from detector.sigma.backend import DuckDBBackend
 from detector.sigma.exact import encode, leading
-from detector.sigma.logsources import LogSource, source, sources_of, why_not_read
+from detector.sigma.logsources import WORDS, LogSource, source, sources_of, why_not_read
 from detector.sigma.model import CompiledRule, Need, RuleDocument, RuleProblem, SkippedRule
 from detector.sigma.needs import any_of, need_of
 from detector.sigma.quoting import literal
@@ -106,7 +106,6 @@ def _refuse_other_kinds(data: Mapping[str, Any]) -> None:
         )
 
 
-
 def _common(data: Mapping[str, Any]) -> dict[str, Any]:
     try:
         values, errors = SigmaRuleBase.from_dict_common_params.__func__(  # type: ignore[attr-defined]
@@ -183,7 +182,9 @@ def _detection(definition: Any) -> SigmaDetection:
 def _item(key: Any, value: Any) -> SigmaDetectionItem:
     if key is not None and not isinstance(key, str):
         raise SigmaDetectionError(f"the field name {key!r} is no text; put it in quotes")
-    if isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(each, list) for each in value)):
+    if isinstance(value, Mapping) or (
+        isinstance(value, list) and any(isinstance(each, list) for each in value)
+    ):
         raise SigmaDetectionError(f"the value of {key} is neither a value nor a list of values")
     field, *modifiers = key.split("|") if key is not None else [""]
     count = leading(modifiers)
@@ -227,7 +228,7 @@ def _expression(conditions: list[Any], kind: str) -> tuple[str, tuple[tuple[str,
     expressions: list[str] = []
     columns: set[tuple[str, str]] = set()
     for condition in conditions:
-        backend = DuckDBBackend(integers, times)
+        backend = DuckDBBackend(integers, times, WORDS if kind == "network" else None)
         try:
             expressions.append(backend.expression(condition))
             for form, field in backend.columns:
@@ -236,6 +237,6 @@ def _expression(conditions: list[Any], kind: str) -> tuple[str, tuple[tuple[str,
             raise _RuleError(_text(error), "detection") from error
         columns |= backend.columns
     where = expressions[0] if len(expressions) == 1 else " OR ".join(f"({each})" for each in expressions)
-    return where, tuple(sorted(columns)), any_of([need_of(condition) for condition in conditions])
-
-
+    # A device's words need not be the rule's, so that texts say nothing there.
+    need = any_of([need_of(condition) for condition in conditions]) if kind == "windows" else None
+    return where, tuple(sorted(columns)), need

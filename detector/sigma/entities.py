@@ -28,7 +28,19 @@ _ACTORS: tuple[tuple[str, str], ...] = (
 #: Where AccountName is not who acted: 7045 has the account that the service runs as.
 _NO_ACCOUNT_NAME = frozenset({"windows_system"})
 
-_ADDRESSES = ("IpAddress", "ClientAddress", "SourceIp", "SourceAddress", "Address", "ClientIP", "Param3", "src_ip")
+_ADDRESSES = (
+    "IpAddress",
+    "ClientAddress",
+    "SourceIp",
+    "SourceAddress",
+    "Address",
+    "ClientIP",
+    "Param3",
+    "src_ip",
+)
+#: 10.1.2.3:50000, [2001:db8::1]:50000, [2001:db8::1]
+_WITH_PORT = r"^\[?([0-9.]+|[0-9A-Fa-f:.]+(?:%[0-9A-Za-z]+)?)\]?(?::[0-9]+)?$"
+
 _HOSTS = ("WorkstationName", "Workstation", "ClientName", "SourceHostname", "src_host")
 
 
@@ -87,7 +99,7 @@ def _filled(sql: str) -> str:
 
 def _address(provider: Provider, name: str) -> str:
     """A canonical address without port; NULL if it is none, or says no more than 'this machine'."""
-    bare = f"regexp_replace({provider.name(name)}, '^\\[?([0-9.]+|[0-9A-Fa-f:.]+(%[0-9A-Za-z]+)?)\\]?(:[0-9]+)?$', '\\1')"
+    bare = f"regexp_replace({provider.name(name)}, '{_WITH_PORT}', '\\1')"
     normal = f"ip_normal({bare})"
     return (
         f"CASE WHEN {normal} IN ('::1', '0.0.0.0', '::') OR starts_with({normal}, '127.') "
@@ -97,5 +109,3 @@ def _address(provider: Provider, name: str) -> str:
 
 def _host(provider: Provider, name: str) -> str:
     return f"nullif(ltrim({_filled(provider.name(name))}, '\\'), '')"
-
-

@@ -37,7 +37,7 @@ class _DocumentError(Exception):
 
 
 def rule_files(paths: Iterable[Path]) -> Iterator[Path | RuleProblem]:
-    """Yield the rule files of the given files and folders, sorted, each once; a problem where there is none."""
+    """Yield the rule files of files and folders, sorted, each once; a problem where there is none."""
     seen: set[Path] = set()
     for given in paths:
         found: list[Path] = []
@@ -128,7 +128,7 @@ def _document(loader: Any, node: Any, path: str, sha256: str) -> RuleDocument | 
 
 
 def _check(node: Any, sizes: dict[int, int], depth: int) -> int:
-    """Return the number of nodes with aliases expanded; raises _DocumentError on a bomb or a duplicate key."""
+    """Return the number of nodes with aliases expanded; raises _DocumentError on a bomb or a key twice."""
     known = sizes.get(id(node))
     if known is not None:
         if known == 0:

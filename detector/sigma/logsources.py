@@ -180,13 +180,28 @@ _PROCESS_4688: dict[str, str] = {
     "integritylevel": "CASE {MandatoryLabel} "
     + " ".join(f"WHEN '{sid}' THEN '{name}'" for sid, name in _INTEGRITY)
     + " ELSE {MandatoryLabel} END",
-} | {
-    name: "CAST(NULL AS VARCHAR)"
-    for name in (
-        "hashes imphash md5 sha1 sha256 originalfilename description product company fileversion currentdirectory "
-        "parentcommandline parentuser parentprocessguid processguid logonguid terminalsessionid"
-    ).split()
-}
+} | dict.fromkeys(
+    [
+        "hashes",
+        "imphash",
+        "md5",
+        "sha1",
+        "sha256",
+        "originalfilename",
+        "description",
+        "product",
+        "company",
+        "fileversion",
+        "currentdirectory",
+        "parentcommandline",
+        "parentuser",
+        "parentprocessguid",
+        "processguid",
+        "logonguid",
+        "terminalsessionid",
+    ],
+    "CAST(NULL AS VARCHAR)",
+)
 
 _NETWORK_5156: dict[str, str] = {
     "image": "{Application}",
@@ -243,8 +258,30 @@ _ANTIVIRUS = {
 }
 
 _FIREWALL = {
-    # Devices say forward, accept, allow; the column says allow. Rules name all of them.
-    "blocked": "CASE WHEN {action} IN ('deny', 'drop', 'reset') THEN 'true' WHEN {action} = 'allow' THEN 'false' END"
+    # A word of Sigma's for devices that say no action.
+    "blocked": "CASE WHEN {action} IN ('deny', 'drop', 'reset') THEN 'true' "
+    "WHEN {action} = 'allow' THEN 'false' END"
+}
+
+#: Words of devices and of Sigma's taxonomy for what the tables call by one name (`ACTIONS`).
+WORDS: dict[tuple[str, str], str] = {
+    ("action", word): action
+    for action, words in {
+        "allow": (
+            "accept",
+            "accepted",
+            "allowed",
+            "forward",
+            "forwarded",
+            "pass",
+            "passed",
+            "permit",
+            "permitted",
+        ),
+        "deny": ("block", "blocked", "denied", "reject", "rejected"),
+        "drop": ("discard", "dropped"),
+    }.items()
+    for word in words
 }
 
 

@@ -27,7 +27,7 @@ from detector.sigma.model import Need
 #: Shorter texts are everywhere.
 MIN_TEXT = 3
 
-_ASCII_RUN = re.compile(r"[\x01-\x7f]{%d,}" % MIN_TEXT)
+_ASCII_RUN = re.compile(rf"[\x01-\x7f]{{{MIN_TEXT},}}")
 
 
 def need_of(condition: Any) -> Need:

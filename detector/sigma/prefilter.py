@@ -10,7 +10,7 @@ pass that cannot match, never the other way round.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Set
+from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +41,7 @@ class TextIndex:
         self._since_check = 0
 
     def add(self, field: str, texts: pa.Array) -> None:
-        """Note the texts of a field, in lower case; runs across two texts are noted too, which does no harm."""
+        """Note the texts of a field, in lower case; runs across two texts are noted too: no harm."""
         content = _bytes(texts)
         for start in range(0, len(content), _CHUNK):
             if self._saturated:
@@ -93,7 +93,7 @@ def _hashes(content: npt.NDArray[np.uint8], run: int, field: str) -> Hashes:
     return joined >> np.uint64(64 - _BITS)
 
 
-def fields_of(need: Need, ids: Set[int]) -> set[str]:
+def fields_of(need: Need, ids: Collection[int] | None) -> set[str]:
     """Return the fields whose texts decide a need, once the EventIDs that occur are known."""
     if need is None or not may_match(need, ids, None):
         return set()

@@ -150,4 +150,3 @@ class Provider:
             return self.name(found[1]) if found[1] else found[0][0]
 
         return _TEMPLATE.sub(fill, template)
-

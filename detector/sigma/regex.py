@@ -60,9 +60,8 @@ def _next_token(pattern: str, position: int, multiline: bool) -> tuple[str, int]
         # PCRE's $ also matches before a line feed that ends the text, RE2's does not.
         last = pattern[position + 1 : position + 2] in ("", "|", ")")
         return (r"(?:\n?\z)" if last else "$"), position + 1
-    if character in "*+?":
-        if pattern.startswith("+", position + 1):
-            raise UnsupportedPatternError("a possessive quantifier")
+    if character in "*+?" and pattern.startswith("+", position + 1):
+        raise UnsupportedPatternError("a possessive quantifier")
     if character == "{":
         return _repeat(pattern, position)
     return character, position + 1

@@ -111,7 +111,7 @@ class _Scan:
         if found.kind == "windows":
             ids = self._ids(view)
             return bool(ids.intersection(found.event_ids) if found.event_ids else ids)
-        return self._engine.execute(f"SELECT 1 FROM {identifier(view)} LIMIT 1").num_rows > 0
+        return bool(self._engine.execute(f"SELECT 1 FROM {identifier(view)} LIMIT 1").num_rows)
 
     def _ids(self, view: str) -> frozenset[int]:
         """Return the EventIDs that occur in a view; -1 stands for events without one."""
@@ -137,7 +137,9 @@ class _Scan:
                 ids &= frozenset(provider.source.event_ids)
         usable = [index for index in indexes if index not in self._problems]
         possible = [index for index in usable if may_match(self._rules[index].need, ids, None)]
-        fields = sorted(set().union(*(fields_of(self._rules[index].need, ids or frozenset()) for index in possible)))
+        fields = sorted(
+            set().union(*(fields_of(self._rules[index].need, ids or frozenset()) for index in possible))
+        )
         if not fields:
             return possible
         texts = self._texts(provider, fields)
@@ -149,7 +151,7 @@ class _Scan:
         base = provider.base([("lower", name) for name in fields])
         branches = " UNION ALL ".join(
             f'SELECT DISTINCT {number} AS field, "lower({_inner(name)})" AS value FROM base '
-            f'WHERE "lower({_inner(name)})" <> \'\''
+            f"WHERE \"lower({_inner(name)})\" <> ''"
             for number, name in enumerate(fields)
         )
         for batch in self._engine.batches(f"WITH base AS ({base}) {branches}"):
@@ -206,13 +208,18 @@ class _Scan:
             }
         )
         self._engine.register("sigma_hit_keys", keys)
-        inner = ", ".join(f"{sql} AS {identifier('hit ' + name)}" for name, sql in hit_columns(provider).items())
-        outer = ", ".join(f"{identifier('hit ' + name)} AS {identifier(name)}" for name in hit_columns(provider))
+        inner = ", ".join(
+            f"{sql} AS {identifier('hit ' + name)}" for name, sql in hit_columns(provider).items()
+        )
+        outer = ", ".join(
+            f"{identifier('hit ' + name)} AS {identifier(name)}" for name in hit_columns(provider)
+        )
         events = self._engine.execute(
             f"SELECT keys.rule AS rule, keys.evidence_id AS evidence_id, "
             f"keys.evidence_offset AS evidence_offset, {outer} FROM sigma_hit_keys AS keys JOIN "
             f'(SELECT evidence_id AS "key id", evidence_offset AS "key offset", {inner} '
-            f"FROM {identifier(provider.view)} SEMI JOIN sigma_hit_keys USING (evidence_id, evidence_offset)) "
+            f"FROM {identifier(provider.view)} "
+            f"SEMI JOIN sigma_hit_keys USING (evidence_id, evidence_offset)) "
             f'ON keys.evidence_id = "key id" AND keys.evidence_offset = "key offset"'
         )
         return self._with_rules(provider, events)

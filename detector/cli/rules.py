@@ -1,0 +1,130 @@
+"""`detector rules`: which rules there are, and what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from detector.cli.common import EXIT_FAILED, console, format_option, note
+from detector.cli.tables import Column, print_table
+from detector.report.safe_text import terminal_text
+from detector.sigma.model import CompiledRule, Pack, RuleProblem
+from detector.sigma.pack import default_cache_folder, default_rules_path, load_pack
+from detector.tables.steps import step_of
+
+_COLUMNS = ("level", "id", "title", "step", "log source", "path")
+
+
+@click.group()
+def rules() -> None:
+    """List the Sigma rules, or check rule files.
+
+    \b
+    Examples:
+      detector rules list
+      detector rules check sigma/rules/windows
+    """
+
+
+@rules.command("list")
+@click.option(
+    "--rules",
+    "paths",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="PATH",
+    help="Sigma rules, a file or folder, instead of the tool's own; may be given several times.",
+)
+@format_option("table", "json")
+@click.pass_context
+def list_rules(context: click.Context, /, paths: tuple[Path, ...], output_format: str) -> None:
+    """List the rules that `detector scan` runs.
+
+    Exit code 1 if a rule cannot be used; `detector rules check` says why.
+
+    \b
+    Examples:
+      detector rules list
+      detector rules list --rules sigma/rules/windows --format json
+    """
+    pack = load_pack(paths or (default_rules_path(),), default_cache_folder())
+    rows = [_row(rule) for rule in pack.rules]
+    if output_format == "json":
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+    else:
+        columns = [Column(name, no_wrap=name == "level") for name in _COLUMNS]
+        print_table(columns, ([row[name] for name in _COLUMNS] for row in rows), console())
+    _note_problems(pack.problems)
+    context.exit(EXIT_FAILED if pack.problems else 0)
+
+
+@rules.command("check")
+@click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="PATH...")
+@format_option("table", "json")
+@click.pass_context
+def check_rules(context: click.Context, /, paths: tuple[Path, ...], output_format: str) -> None:
+    """Compile rule files and say what is wrong with which, by file, line and column.
+
+    Exit code 1 if there is a problem. A rule that is right but is not run (its log source is not read, or it
+    is deprecated) is no problem; the reasons are counted.
+
+    \b
+    Examples:
+      detector rules check myrules
+      detector rules check sigma/rules --format json
+    """
+    pack = load_pack(paths, default_cache_folder())
+    if output_format == "json":
+        click.echo(json.dumps(_report(pack), ensure_ascii=False, indent=2))
+    else:
+        for problem in pack.problems:
+            title = f" ({problem.title})" if problem.title else ""
+            click.echo(terminal_text(f"{problem}{title}"))
+        click.echo(
+            f"{len(pack.rules):,} rules compiled, {len(pack.skipped):,} not run, "
+            f"{len(pack.problems):,} problems"
+        )
+        for reason, count in _reasons(pack).items():
+            click.echo(f"  {count:>6,} not run: {terminal_text(reason)}")
+    context.exit(EXIT_FAILED if pack.problems else 0)
+
+
+def _row(rule: CompiledRule) -> dict[str, object]:
+    return {
+        "id": rule.id,
+        "title": rule.title,
+        "level": rule.level,
+        "status": rule.status,
+        "step": step_of(rule.tags),
+        "tags": list(rule.tags),
+        "log source": " ".join(rule.sources),
+        "path": rule.path,
+        "line": rule.line,
+        "sha256": rule.sha256,
+    }
+
+
+def _report(pack: Pack) -> dict[str, object]:
+    return {
+        "compiled": len(pack.rules),
+        "not_run": [asdict(rule) for rule in pack.skipped],
+        "problems": [asdict(problem) for problem in pack.problems],
+    }
+
+
+def _reasons(pack: Pack) -> dict[str, int]:
+    """Count the rules that are not run by reason, most frequent first; copies are one reason."""
+    counts = Counter(
+        "a copy of another rule" if rule.reason.startswith("a copy of ") else rule.reason
+        for rule in pack.skipped
+    )
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _note_problems(problems: tuple[RuleProblem, ...]) -> None:
+    for problem in problems:
+        note(terminal_text(str(problem)))
