@@ -17,7 +17,7 @@ def main() -> int:
     work = Path("demo")
     shutil.rmtree(work / "case", ignore_errors=True)
     work.mkdir(exist_ok=True)
-    logs = [str(_SAMPLE), "--site-config", str(_SITE)]
+    logs = [_shown(_SAMPLE), "--site-config", _shown(_SITE)]
     if not _SAMPLE.exists():  # installed without the samples: write one
         shutil.rmtree(work / "logs", ignore_errors=True)
         if code := _detector("simulate", str(work / "logs"), "--seed", "1"):
@@ -32,9 +32,13 @@ def main() -> int:
     )
 
 
+def _shown(path: Path) -> str:
+    """Return a path as a person in this folder would type it; what is typed is what reports show."""
+    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else str(path)
+
+
 def _detector(*arguments: str) -> int:
-    shown = [part.replace(str(_ROOT) + "/", "") for part in arguments]
-    sys.stdout.write(f"\n$ detector {' '.join(shown)}\n")
+    sys.stdout.write(f"\n$ detector {' '.join(arguments)}\n")
     sys.stdout.flush()
     return subprocess.run([sys.executable, "-m", "detector", *arguments], check=False).returncode
 

@@ -54,11 +54,13 @@ def hits(case_path: Path, output_format: str, output: Path | None, level: str) -
         elif output_format == "csv":
             _write_csv(rows, stream)
         else:
-            print_table(
+            shown = print_table(
                 (Column(name) for name in _COLUMNS),
                 ([row[name] for name in _COLUMNS] for row in rows),
                 console(stream),
             )
+            if not shown and case.scanned():
+                note(f"no hits of level {level} or above")
 
 
 def _write_csv(rows: Iterator[dict[str, Any]], stream: TextIO) -> None:
