@@ -51,6 +51,7 @@ PREFIXES = {
     "terminalservices-remoteconnectionmanager": "win_terminalservices_rcm_",
     "printservice-operational": "win_printservice_",
     "winrm": "win_winrm_",
+    "wmi": "win_wmi_",
     "firewall": "firewall_",
     "vpn": "vpn_",
 }
