@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from detector.incidents.arrivals import CLOCK_SKEW, Hop, Logon, Logons, Origin, method_of
+from detector.incidents.arrivals import Logons
 from detector.incidents.entities import Account, Node
 from detector.incidents.entry import Entry, find_entry
 from detector.incidents.joining import Group
+from detector.incidents.moves import Move, logon_between, path_moves
 from detector.incidents.observations import MEDIUM, Observation, Reference
 from detector.incidents.scoring import Assessment, assess
 from detector.incidents.visibility import LogCoverage
@@ -19,23 +20,6 @@ from detector.tables.steps import STEP_IDS
 
 #: An intruder clears logs at the end: a clearing this long after the last event still counts.
 CLEARED_AFTER = timedelta(hours=24)
-
-
-@dataclass(frozen=True)
-class Move:
-    """Somebody went from one node to another: an edge of the path."""
-
-    src: Node
-    dst: Node
-    account: Account | None
-    time: datetime
-    method: str
-    event: Reference
-
-    @property
-    def order(self) -> tuple[datetime, Node, Node, str, str, Reference]:
-        """Sort key without ties."""
-        return (self.time, self.src, self.dst, str(self.account or ""), self.method, self.event)
 
 
 @dataclass
@@ -80,9 +64,9 @@ class Incident:
 
 def assemble(group: Group, logons: Logons, coverage: LogCoverage, own: Collection[Node]) -> Incident:
     """Make an incident of a group. `own` are the hosts known to belong to the sites."""
-    moves = _moves(group, logons)
+    moves = path_moves(group, logons)
     hosts, sources = _places(group, moves, logons, own)
-    entry = find_entry(group, coverage)
+    entry = find_entry(group, moves, coverage)
     first = min(group.observations[0].first, entry.time)
     last = max(o.last for o in group.observations)
     inner = [move for move in moves if move.src in hosts and move.dst in hosts]
@@ -117,77 +101,6 @@ def incident_id(observations: Sequence[Observation]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def _moves(group: Group, logons: Logons) -> tuple[Move, ...]:
-    """Return the edges of the path: each way (source, host, account) once, by its earliest record."""
-    found: list[Move] = []
-    for observation, origin in zip(group.observations, group.origins, strict=True):
-        arrival, vpn = origin.arrival, origin.vpn
-        if arrival is not None and not observation.on_device:
-            for host in observation.hosts:
-                logon = (
-                    _logon_between(logons, observation, arrival.source, host) if arrival.observed else None
-                )
-                found.append(
-                    Move(
-                        arrival.source,
-                        host,
-                        (logon.account if logon else None) or arrival.account,
-                        logon.first if logon else arrival.time,
-                        method_of(logon) if logon else arrival.method,
-                        logon.event if logon else arrival.event,
-                    )
-                )
-        used = used_hops(group, origin)
-        for hop in [*([Hop(arrival, vpn)] if arrival is not None else []), *used]:
-            found += _vpn_move(hop)
-        found += [
-            Move(a.source, a.host, a.account, a.time, a.method, a.event)
-            for a, _ in used
-            if a.host is not None
-        ]
-    ways: dict[tuple[Node, Node, str], Move] = {}
-    for move in sorted(found, key=lambda move: move.order):
-        if move.src != move.dst:
-            ways.setdefault((move.src, move.dst, move.account.name if move.account else ""), move)
-    return tuple(ways.values())
-
-
-def _vpn_move(hop: Hop) -> list[Move]:
-    session = hop.vpn
-    if session is None or session.public is None:
-        return []
-    account = Account(session.user, "", local=False, personal=True) if session.user else None
-    return [Move(session.public, hop.arrival.source, account, session.start, "vpn", session.event)]
-
-
-def used_hops(group: Group, origin: Origin) -> tuple[Hop, ...]:
-    """Return the hops behind an arrival as far as they lead to a place that the group knows."""
-    known = {host for o in group.observations if not o.on_device for host in o.hosts}
-    known |= {o.source for o in group.observations if o.source is not None}
-    known |= {other.key for other in group.origins if other.key is not None and other is not origin}
-    last = max(
-        (i for i, hop in enumerate(origin.upstream) if {hop.key, hop.arrival.source} & known), default=-1
-    )
-    return origin.upstream[: last + 1]
-
-
-def _logon_between(logons: Logons, observation: Observation, source: Node, host: Node) -> Logon | None:
-    """Return the logon from the source to the host that an observation speaks of, successes first."""
-    found = [
-        logon
-        for logon in logons.into(host, observation.first - CLOCK_SKEW, observation.last + CLOCK_SKEW)
-        if logon.source == source and _fits(logon.account, observation)
-    ]
-    # Remote desktop with Network Level Authentication begins with a logon of type 3: type 10 says more.
-    best = sorted(found, key=lambda logon: (not logon.success, logon.logon_type != 10, logon.order))
-    return best[0] if best else None
-
-
-def _fits(account: Account, observation: Observation) -> bool:
-    named = observation.actors
-    return account.personal and (not named or any(account.same_name(actor) for actor in named))
-
-
 def _places(
     group: Group, moves: Iterable[Move], logons: Logons, own: Collection[Node]
 ) -> tuple[dict[Node, Touched], dict[Node, Touched]]:
@@ -208,7 +121,7 @@ def _places(
         for host in observation.hosts:
             when, event = observation.first, observation.events[0]
             if observation.fans_out and observation.source is not None:
-                logon = _logon_between(logons, observation, observation.source, host)
+                logon = logon_between(logons, observation, observation.source, host)
                 when, event = (logon.first, logon.event) if logon else (when, event)
             touch(host, when, observation.last if not observation.fans_out else when, event, observation.step)
     for move in moves:

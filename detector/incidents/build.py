@@ -23,6 +23,8 @@ from detector.tables.results import INCIDENT_COLUMNS, TIMELINE_COLUMNS, schema
 
 #: How long after the last suspicious event on a host its low-level hits still belong to the picture.
 CONTEXT = timedelta(hours=1)
+#: Incidents up to this far apart are compared: intruders may stay for weeks before they strike.
+RELATED = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ def find_incidents(
 
 def tables(result: Result) -> tuple[pa.Table, pa.Table]:
     """Return a result as the `incidents` and the `timeline` table."""
-    incidents = [incident_row(incident) for incident in result.incidents]
+    incidents = [
+        incident_row(incident, _related(incident, result.incidents)) for incident in result.incidents
+    ]
     lines: list[dict[str, Any]] = []
     for incident in result.incidents:
         lines += timeline_rows(incident, result.context.get(incident.incident_id, ()))
@@ -84,6 +88,28 @@ def tables(result: Result) -> tuple[pa.Table, pa.Table]:
         pa.Table.from_pylist(incidents, schema=schema(INCIDENT_COLUMNS)),
         pa.Table.from_pylist(lines, schema=schema(TIMELINE_COLUMNS)),
     )
+
+
+def _related(incident: Incident, others: Iterable[Incident]) -> list[dict[str, Any]]:
+    """Return which other incidents share an account or a source: perhaps one attack, its link not logged."""
+    if incident.assessment.severity == "low":
+        return []
+    names, places = _marks(incident)
+    found: list[dict[str, Any]] = []
+    for other in others:
+        apart = max(other.first - incident.last, incident.first - other.last)
+        if other is incident or other.assessment.severity == "low" or apart > RELATED:
+            continue
+        its_names, its_places = _marks(other)
+        shared = sorted(names & its_names) + sorted(node.name for node in places & its_places)
+        if shared:
+            found.append({"code": "related", "incident": other.incident_id, "names": shared})
+    return found
+
+
+def _marks(incident: Incident) -> tuple[set[str], set[Node]]:
+    names = {name.rsplit("\\", 1)[-1] for name in incident.accounts}
+    return names, {*incident.sources, *(move.src for move in incident.moves)}
 
 
 def _importance(incident: Incident) -> tuple[Any, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from detector.incidents.arrivals import CLOCK_SKEW, Arrival, VpnSession
+from detector.incidents.arrivals import CLOCK_SKEW, VpnSession
 from detector.incidents.entities import Account, Node
 from detector.incidents.joining import Group
+from detector.incidents.moves import Move
 from detector.incidents.observations import MEDIUM, Observation, Reference
 from detector.incidents.visibility import LogCoverage
 
@@ -42,17 +44,13 @@ class Entry:
     event: Reference
 
 
-def find_entry(group: Group, coverage: LogCoverage) -> Entry:
+def find_entry(group: Group, moves: Sequence[Move], coverage: LogCoverage) -> Entry:
     """Return the entry point of a group: its earliest arrival from a place that was not part of it before."""
     pairs = list(zip(group.observations, group.origins, strict=True))
     first = next((o for o in group.observations if o.rank >= MEDIUM), group.observations[0])
     candidates = [_vpn_observed(o) for o, _ in pairs if o.on_device and o.source is not None]
     candidates += [_vpn_session(o, origin.vpn) for o, origin in pairs if origin.vpn is not None]
-    candidates += [
-        _arrival(o, origin.arrival)
-        for o, origin in pairs
-        if origin.arrival is not None and not o.on_device and _from_outside(group, origin.arrival)
-    ]
+    candidates += [_arrival(move) for move in moves if move.method != "vpn" and _from_outside(group, move)]
     arrivals = sorted(candidates, key=lambda entry: (entry.time, _KINDS.index(entry.kind), entry.event))
     if arrivals:
         entry = _login_behind(arrivals)
@@ -79,10 +77,10 @@ def _login_behind(arrivals: list[Entry]) -> Entry:
 _KINDS = ("vpn_login", "rdp", "remote_logon", "first_event")
 
 
-def _from_outside(group: Group, arrival: Arrival) -> bool:
-    """Whether nothing of the group had happened at the place that an arrival came from."""
+def _from_outside(group: Group, move: Move) -> bool:
+    """Whether nothing of the group had happened at the place that a move came from."""
     return not any(
-        arrival.source in o.hosts and not o.on_device and o.first <= arrival.time + CLOCK_SKEW
+        move.src in o.hosts and not o.on_device and o.first <= move.time + CLOCK_SKEW
         for o in group.observations
     )
 
@@ -123,20 +121,19 @@ def _vpn_session(o: Observation, session: VpnSession) -> Entry:
     )
 
 
-def _arrival(o: Observation, arrival: Arrival) -> Entry:
-    kind = "rdp" if arrival.method == "rdp" else "remote_logon"
-    code = "detection_names_source" if arrival.observed else "logon_record"
+def _arrival(move: Move) -> Entry:
+    logged = move.method != "observed"
     return Entry(
-        kind,
-        arrival.host or o.host,
-        arrival.source,
-        arrival.address.name if arrival.address else o.src_ip,
-        None if arrival.source.is_address else arrival.source.name,
-        arrival.account or o.account,
-        arrival.time,
-        "logged" if not arrival.observed or kind == "rdp" else "inferred",
-        ({"code": code},),
-        arrival.event,
+        "rdp" if move.method == "rdp" else "remote_logon",
+        move.dst,
+        move.src,
+        move.address.name if move.address else move.src.name if move.src.is_address else None,
+        None if move.src.is_address else move.src.name,
+        move.account,
+        move.time,
+        "logged" if logged else "inferred",
+        ({"code": "logon_record" if logged else "detection_names_source"},),
+        move.event,
     )
 
 

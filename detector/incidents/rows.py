@@ -8,14 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from detector.incidents.arrivals import CLOCK_SKEW, Arrival
-from detector.incidents.assemble import Incident, Touched, used_hops
+from detector.incidents.assemble import Incident, Touched
 from detector.incidents.entities import Account, Node
 from detector.incidents.entry import Entry
+from detector.incidents.moves import used_hops
 from detector.incidents.observations import FAN_OUT_HOSTS, Observation, Reference
 
 
-def incident_row(incident: Incident) -> dict[str, Any]:
-    """Return the row of an incident."""
+def incident_row(incident: Incident, related: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """Return the row of an incident; `related` are entries for `reasons` that name other incidents."""
     findings = sorted({o.finding_id for o in incident.group.observations if o.finding_id})
     return {
         "incident_id": incident.incident_id,
@@ -42,7 +43,7 @@ def incident_row(incident: Incident) -> dict[str, Any]:
             ]
         ),
         "steps": _json(list(incident.steps)),
-        "reasons": _json([*incident.assessment.reasons, *_joined_by(incident), *incident.blind]),
+        "reasons": _json([*incident.assessment.reasons, *_joined_by(incident), *incident.blind, *related]),
         "findings": findings,
     }
 

@@ -18,7 +18,8 @@ from detector.tables.steps import STEP_IDS
 #: So many hosts, accounts and the like are shown; the rest is counted.
 LONGEST_LIST = 8
 
-_Values = Mapping[str, object]
+#: Entries of `reasons` that say something else than why the severity is what it is.
+_NOT_REASONS = frozenset({"joined_by", "no_logs", "logs_cleared", "related"})
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def reason_sentences(view: IncidentView, texts: Texts) -> list[str]:
     """Return why the incident has its severity."""
     found = []
     for reason in view.reasons:
-        if reason["code"] in ("joined_by", "no_logs", "logs_cleared"):
+        if reason["code"] in _NOT_REASONS:
             continue
         values: dict[str, object] = dict(reason)
         if "steps" in reason:
@@ -151,11 +152,11 @@ def open_questions(view: IncidentView, texts: Texts, zone: tzinfo) -> list[str]:
     blind = [texts.text("steps", s["step"]) for s in view.steps if s["state"] == "not_visible"]
     if blind:
         questions.append(ask("not_visible", {"steps": _list(blind, texts)}))
-    for blind_spot in view.reasons:
-        if blind_spot["code"] in ("no_logs", "logs_cleared"):
-            names = [terminal_text(name) for name in blind_spot["names"]]
+    for open_point in view.reasons:
+        if "names" in open_point:
+            names = [terminal_text(name) for name in open_point["names"]]
             values = {"hosts": texts.count("hosts", len(names)), "names": _list(names, texts)}
-            questions.append(ask(blind_spot["code"], values))
+            questions.append(ask(open_point["code"], {**values, "id": open_point.get("incident", "")}))
     last = local_second(view.row["last_seen"], zone)
     return [*questions, ask("ongoing", {"time": last})]
 
@@ -222,6 +223,8 @@ class _Writer:
 
     def _hosts(self) -> None:
         view, texts = self._view, self._texts
+        if not view.hosts:
+            return
         acted = [host for host in view.hosts if set(host["steps"]) - {"mass_logon"}]
         reached = [host for host in view.hosts if host not in acted]
         note = ""
