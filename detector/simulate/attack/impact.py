@@ -78,6 +78,12 @@ def _encrypt_server(state: State, moment: int, host: Host, mark: int) -> None:
     machine.service_start_type(
         sim, at, host, "Volume Shadow Copy", "VSS", "demand start", "disabled", "S-1-5-18", mark
     )
+    if host.role == "dc":
+        remote = logons.network_logon(
+            sim, at, host.local_admin, sim.world.one("meal").ip, "MEALSRV", host, mark=mark
+        )
+        machine.task_created(sim, at + SECOND, host, remote, f"\\{name}", image, mark)
+        logons.logoff(sim, at + 20 * SECOND, remote, mark=mark)
     run_key = "HKLM\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run"
     machine.start_process(
         sim, at, host, f"{SYSTEM32}reg.exe", f"reg  add {run_key} /v {name} /t REG_SZ /d {image} /f", None,

@@ -49,6 +49,19 @@ def _visit(
         f'"{machine.SYSTEM32}mmc.exe" {machine.SYSTEM32}eventvwr.msc', opened.session, mark=mark,
     )  # fmt: skip
     machine.end_process(sim, end - 10 * SECOND, target, console, mark)
+    if rng.random() < 0.3:
+        for number, command in enumerate(("ipconfig /all", "whoami", "net user", "quser")):
+            program, _, rest = command.partition(" ")
+            typed = machine.start_process(
+                sim, at + (60 + 12 * number) * SECOND, target, f"{machine.SYSTEM32}{program}.exe",
+                f"{program}  {rest}", opened.session, mark=mark,
+            )  # fmt: skip
+            machine.end_process(sim, at + (61 + 12 * number) * SECOND, target, typed, mark)
+    if rng.random() < 0.15:
+        machine.task_created(
+            sim, at + 150 * SECOND, target, opened.session, "\\Hospital\\Check free space",
+            "C:\\Scripts\\freespace.cmd", mark,
+        )  # fmt: skip
     if rng.random() < 0.2:
         machine.service_start_type(
             sim, at + 3 * MINUTE, target, "Print Spooler", "Spooler", "auto start", "demand start",
@@ -56,6 +69,9 @@ def _visit(
         )  # fmt: skip
     if target.role == "dc" and rng.random() < 0.5:
         _new_colleague(sim, at + 4 * MINUTE, rng, target, opened.session, mark)
+    if rng.random() < 0.3:  # the window closed for a while, the session kept
+        desktop.disconnect(sim, at + 200 * SECOND, opened, mark=mark)
+        desktop.reconnect(sim, at + 260 * SECOND, opened, mark)
     desktop.sign_out(sim, end, opened, mark=mark)
     logons.interactive_logoff(sim, end + 2 * MINUTE, own, mark)
 

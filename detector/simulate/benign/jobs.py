@@ -14,7 +14,11 @@ ANTIVIRUS = "Example Endpoint Protection"
 ANTIVIRUS_MAKER = "Example Security"
 ANTIVIRUS_SERVICE = ("Example Endpoint Protection Service", "ExEpSvc")
 _OLD, _NEW = "11.2.0.118", "11.3.1.004"
-_ADMIN_SHARE = "\\??\\C:\\Windows"
+_BACKUP_COMMANDS = (
+    "wbadmin  start systemstatebackup -backuptarget:E: -quiet",
+    "wbadmin  delete systemstatebackup -keepVersions:7 -quiet",
+    "vssadmin  list shadows",
+)
 
 
 def antivirus(new: bool = True) -> tuple[str, str, str]:
@@ -46,6 +50,10 @@ def _backup_night(sim: Simulation, rng: random.Random, source: Host, account: Ac
     mark = sim.note("backup", "Nightly backup", f"{account.name} from {source.name} to every server")
     own = logons.service_logon(sim, moment, source, account, logon_type=4, mark=mark)
     sim.touch(mark, moment, source.name, account.name)
+    parent = machine.Process(source.pid_of("svchost.exe"), f"{machine.SYSTEM32}svchost.exe", None)
+    for number, command in enumerate(_BACKUP_COMMANDS):
+        program = f"{machine.SYSTEM32}{command.split()[0]}.exe"
+        machine.start_process(sim, moment + number * SECOND, source, program, command, own, parent, mark)
     at = moment + 3 * SECOND
     for target in sim.world.servers:
         if target is source:

@@ -63,6 +63,13 @@ def _background_once(sim: Simulation, host: Host, rng: random.Random, moment: in
         logons.service_logon(sim, moment, host)
     elif what < 0.72:
         display, name = rng.choice(_SERVICES)
+        if name == "BITS":
+            # This service changes its own start type whenever it has work, and back.
+            for seconds, before, after in ((0, "demand", "auto"), (310, "auto", "demand")):
+                machine.service_start_type(
+                    sim, moment + seconds * SECOND, host, display, name, f"{before} start", f"{after} start",
+                    "S-1-5-18",
+                )  # fmt: skip
         machine.service_state(sim, moment, host, display, name, "running")
         machine.service_state(sim, moment + rng.randrange(20, 900) * SECOND, host, display, name, "stopped")
     elif what < 0.80:

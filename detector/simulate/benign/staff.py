@@ -91,7 +91,9 @@ def _use_servers(sim: Simulation, rng: random.Random, session: Session, start: i
         at = start + rng.randrange(1, 120) * SECOND
         if rng.random() < 0.25:
             logons.ticket_granting_ticket(sim, at, person, host)
-        remote = logons.network_logon(sim, at, person, host.ip, host.name, server, package="Kerberos")
+        # A share that was connected by its address is opened with NTLM.
+        package = "NTLM" if rng.random() < 0.15 else "Kerberos"
+        remote = logons.network_logon(sim, at, person, host.ip, host.name, server, package=package)
         local = "\\??\\D:\\Share\\ward"
         machine.share_opened(sim, at + 20 * MILLISECOND, remote, host.ip, "ward", local)
         for _ in range(rng.randrange(1, 4)):

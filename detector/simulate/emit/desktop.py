@@ -46,7 +46,6 @@ def connect(
     records the use of explicit credentials. Returns the session; `disconnect` or `sign_out` ends it.
     """
     ip, name = source
-    port = 49152 + target.rng.randrange(16000)
     target.rdp_connection += 1
     connection = f"RDP-Tcp#{target.rdp_connection}"
     if from_session is not None:
@@ -55,22 +54,13 @@ def connect(
             sim, moment - 300 * MILLISECOND, from_session, from_session.host, account, server,
             f"TERMSRV/{server}", "C:\\Windows\\System32\\lsass.exe", mark=mark,
         )  # fmt: skip
-    sim.connection(target, moment - 10 * MILLISECOND, ip, port, RDP_PORT, mark)
-    sim.event(target, moment, "rdpcore.131", {"ConnType": "TCP", "ClientIP": f"{ip}:{port}"}, mark)
-    sim.event(target, moment + 20 * MILLISECOND, "rcm.261", {"listenerName": "RDP-Tcp"}, mark)
+    _knock(sim, moment, target, ip, mark)
     named = {"ConnectionName": connection}
     sim.event(target, moment + 60 * MILLISECOND, "rdpcore.65", named, mark)
     first = logons.network_logon(
-        sim,
-        moment + 700 * MILLISECOND,
-        account,
-        ip,
-        name,
-        target,
-        package=package,
-        service_port=RDP_PORT,
+        sim, moment + 700 * MILLISECOND, account, ip, name, target, package=package, service_port=RDP_PORT,
         mark=mark,
-    )
+    )  # fmt: skip
     at = moment + 900 * MILLISECOND
     network_user = {"Param1": account.name, "Param2": account.domain, "Param3": ip}
     sim.event(target, at, "rcm.1149", network_user, mark)
@@ -84,6 +74,14 @@ def connect(
     _manager(sim, at + 2300 * MILLISECOND, target, 21, account, number, ip, mark)
     _manager(sim, at + 3800 * MILLISECOND, target, 22, account, number, ip, mark)
     return DesktopSession(session, ip, name, number, connection, moment)
+
+
+def _knock(sim: Simulation, moment: int, target: Host, ip: str, mark: int | None) -> None:
+    """Write the TCP connection before anybody has logged on: pfirewall.log, 131, 261."""
+    port = 49152 + target.rng.randrange(16000)
+    sim.connection(target, moment - 10 * MILLISECOND, ip, port, RDP_PORT, mark)
+    sim.event(target, moment, "rdpcore.131", {"ConnType": "TCP", "ClientIP": f"{ip}:{port}"}, mark)
+    sim.event(target, moment + 20 * MILLISECOND, "rcm.261", {"listenerName": "RDP-Tcp"}, mark)
 
 
 def _manager(
@@ -114,9 +112,7 @@ def disconnect(
 def reconnect(sim: Simulation, moment: int, desktop: DesktopSession, mark: int | None = None) -> None:
     """Write the return to a disconnected session: 1149, 4624 of type 7, 25, 4778."""
     host, account = desktop.session.host, desktop.session.account
-    port = 49152 + host.rng.randrange(16000)
-    connected = {"ConnType": "TCP", "ClientIP": f"{desktop.source_ip}:{port}"}
-    sim.event(host, moment, "rdpcore.131", connected, mark)
+    _knock(sim, moment, host, desktop.source_ip, mark)
     first = logons.network_logon(
         sim, moment + 600 * MILLISECOND, account, desktop.source_ip, desktop.source_name, host,
         service_port=RDP_PORT, mark=mark,
@@ -144,7 +140,7 @@ def sign_out(
     mark: int | None = None,
 ) -> None:  # fmt: skip
     """Write the end of the session: 23, 4647, 4634, and the closed connection."""
-    logons.interactive_logoff(sim, moment, desktop.session, mark)
+    logons.interactive_logoff(sim, moment, desktop.session, mark, desktop.number)
     host, account = desktop.session.host, desktop.session.account
     _manager(sim, moment + SECOND, host, 23, account, desktop.number, desktop.source_ip, mark)
     sim.event(host, moment + SECOND, "rdpcore.103", {"ReasonCode": 12}, mark)

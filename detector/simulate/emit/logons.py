@@ -371,10 +371,15 @@ def interactive_logon(
     return session
 
 
-def interactive_logoff(sim: Simulation, moment: int, session: Session, mark: int | None = None) -> None:
-    """Write the end of a console or RDP session that the user asked for: 4647, 4634, 7002."""
+def interactive_logoff(
+    sim: Simulation, moment: int, session: Session, mark: int | None = None, number: int = 1
+) -> None:
+    """Write the end of a console or RDP session that the user asked for: 4647, 4634, 7002.
+
+    `number` is that of the Terminal Services session; the console is 1.
+    """
     logoff(sim, moment, session, initiated=True, mark=mark)
-    desktop = {"TSId": 1, "UserSid": session.account.sid}
+    desktop = {"TSId": number, "UserSid": session.account.sid}
     sim.event(session.host, moment + 700 * MILLISECOND, "system.7002", desktop, mark)
 
 

@@ -58,35 +58,21 @@ def flow(
 ) -> None:
     """Write one flow through a firewall, logged when it ends (`deny`: at once)."""
     rng = _rng(sim, device)
-    inside, outside, policy, name = SIDES[side]
     denied = action == "deny"
-    content: dict[str, object] = {
-        "logid": "0000000013",
-        "type": "traffic",
-        "subtype": "forward",
+    content = _ends(source, target, port, rng.randrange(49152, 65535), side)
+    content |= {
         "level": "warning" if denied else "notice",
-        "vd": "root",
-        "srcip": ip_address(source),
-        "srcport": rng.randrange(49152, 65535),
-        "srcintf": inside,
-        "srcintfrole": "wan" if inside == "wan1" else "lan",
-        "dstip": ip_address(target),
-        "dstport": port,
-        "dstintf": outside,
-        "dstintfrole": "wan" if outside == "wan1" else "lan",
-        "srccountry": country_of(source),
-        "dstcountry": country_of(target),
         "sessionid": rng.randrange(10**5, 10**8),
         "proto": protocol,
         "action": action,
-        "policyid": 0 if denied else policy,
+        "policyid": 0 if denied else SIDES[side][2],
         "policytype": "policy",
     }
     if not denied:
-        content["policyname"] = name
+        content["policyname"] = SIDES[side][3]
     content |= {
         "service": service,
-        "trandisp": "snat" if outside == "wan1" else "noop",
+        "trandisp": "snat" if SIDES[side][1] == "wan1" else "noop",
         "duration": 0 if denied else seconds,
         "sentbyte": 0 if denied else sent,
         "rcvdbyte": 0 if denied else received,
@@ -97,6 +83,28 @@ def flow(
     if denied:
         content |= {"crscore": 30, "craction": 131072, "crlevel": "high"}
     sim.firewall(device, end, content, mark)
+
+
+def _ends(source: str, target: str, port: int, source_port: int, side: str) -> dict[str, object]:
+    """Return a flow's first keys: what kind of line it is, and from where to where."""
+    inside, outside = SIDES[side][:2]
+    return {
+        "logid": "0000000013",
+        "type": "traffic",
+        "subtype": "forward",
+        "level": "notice",
+        "vd": "root",
+        "srcip": ip_address(source),
+        "srcport": source_port,
+        "srcintf": inside,
+        "srcintfrole": "wan" if inside == "wan1" else "lan",
+        "dstip": ip_address(target),
+        "dstport": port,
+        "dstintf": outside,
+        "dstintfrole": "wan" if outside == "wan1" else "lan",
+        "srccountry": country_of(source),
+        "dstcountry": country_of(target),
+    }
 
 
 def _rng(sim: Simulation, device: str) -> random.Random:
