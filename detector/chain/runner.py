@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from detector.engines import Engine
 
 #: Meaning views that many stages read and that are small beside the events: computed once for a run.
-#: Not among them are those with a row for nearly every event (logons, processes, network_flows).
 _COMPUTED_ONCE = frozenset(
     {
         "account_changes",
@@ -42,6 +41,12 @@ _COMPUTED_ONCE = frozenset(
         "vpn_sessions",
     }
 )
+#: Meaning views with a row for nearly every event of their kind: computed once in small cases, since there the
+#: planning of nested views costs more than their rows. Above this number of events they stay views.
+_COMPUTED_IF_SMALL = frozenset(
+    {"authentications", "explicit_credentials", "logons", "network_flows", "processes", "share_access"}
+)
+_SMALL = 1_000_000
 _OPTIONAL = frozenset(FINDING_COLUMNS) - {"finding_id", "stage", "step", "techniques"}
 _MUST = frozenset({"first_seen", "events"})
 
@@ -115,10 +120,11 @@ def _computed_once(engine: Engine, stages: Iterable[Stage]) -> Iterator[None]:
         if name in views and name not in wanted:
             wanted.add(name)
             open_names.extend(views[name].needs)
+    wanted &= _COMPUTED_ONCE | _COMPUTED_IF_SMALL if _is_small(engine) else _COMPUTED_ONCE
     made: list[str] = []
     try:
         for name in views:  # in the order in which each finds what it needs
-            if name in wanted & _COMPUTED_ONCE:
+            if name in wanted:
                 # A view that fails stays a view: the stage that reads it then reports the reason.
                 with suppress(QueryError):
                     engine.run(f"CREATE TEMP TABLE {quoted(name)} AS SELECT * FROM {quoted(name)}")
@@ -127,6 +133,14 @@ def _computed_once(engine: Engine, stages: Iterable[Stage]) -> Iterator[None]:
     finally:
         for name in made:
             engine.run(f"DROP TABLE temp.{quoted(name)}")
+
+
+def _is_small(engine: Engine) -> bool:
+    counted = engine.execute(
+        "SELECT (SELECT count(*) FROM windows) + (SELECT count(*) FROM firewall)"
+        " + (SELECT count(*) FROM vpn) AS n"
+    )
+    return bool(counted.column("n")[0].as_py() <= _SMALL)
 
 
 def _run(engine: Engine, stage: Stage, values: Mapping[str, Value]) -> Iterable[dict[str, Any]]:

@@ -62,6 +62,7 @@ SELECT time, site, host, computer,
 FROM commands
 WHERE regexp_matches(line, 'comsvcs(\.dll)?\W.*(minidump|#\+?0*24)|sekurlsa|lsadump::|privilege::debug|out-minidump|\bnanodump|ppldump')
    OR regexp_matches(line, '(procdump|sqldumper|dumpert|rdrleakdiag|createdump|avdump|-ma|fulldump).*lsass')
+   OR regexp_matches(line, 'rdrleakdiag(\.exe)?"?\s.*fullmemdmp')
    OR program = 'mimikatz.exe'
    OR regexp_matches(line, 'reg(\.exe)?"?\s+(save|export)\s+"?(hklm|hkey_local_machine)\\(sam\b|security\b|system($|[\s\"]))')
    OR regexp_matches(line, '(harddiskvolumeshadowcopy|esentutl|ninjacopy|copy).*(\\ntds\.dit|\\config\\(sam|system|security)\b)')
