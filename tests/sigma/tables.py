@@ -16,14 +16,17 @@ from detector.tables.windows import WINDOWS_COLUMNS
 TIME = datetime(2022, 10, 31, 5, 6, 7, 123456, tzinfo=UTC)
 
 
-def windows_engine(events: Iterable[Mapping[str, Any]]) -> Engine:
-    """Return an engine with the views of these events, keyed by column; Channel is Security if not given."""
+def windows_engine(events: Iterable[Mapping[str, Any]], engine: Engine | None = None) -> Engine:
+    """Return an engine with the views of these events, keyed by column; Channel is Security if not given.
+
+    engine: one to use again; views that the events do not fill keep what they had.
+    """
     by_view: dict[str, list[dict[str, Any]]] = {}
     for offset, event in enumerate(events):
         row = {"site": "s", "evidence_id": "e", "evidence_offset": offset, "TimeCreated": TIME}
         row |= {"Channel": "Security", "Computer": "PC1", **event}
         by_view.setdefault(view_of(row["Channel"]), []).append(row)
-    engine = Engine()
+    engine = engine or Engine()
     for view, rows in by_view.items():
         engine.register(view, _table(rows, WINDOWS_COLUMNS))
     everything = [row for rows in by_view.values() for row in rows]
