@@ -49,7 +49,7 @@ class Logs:
     rows: tuple[Row, ...]
     site: Mapping[str, Sequence[tuple[str | None, ...]]] = field(default_factory=dict)
 
-    def __add__(self, other: Iterable[Row]) -> Logs:
+    def plus(self, other: Iterable[Row]) -> Logs:
         return replace(self, rows=self.rows + tuple(other))
 
     def numbered(self) -> Logs:

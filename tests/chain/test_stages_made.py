@@ -666,14 +666,14 @@ def test_session_after_the_removal_was_not_the_one() -> None:
 
 
 def test_success_before_the_guessing_is_no_break_in() -> None:
-    logs = _logs(logon(0.5, "SRV1", "administrator", MEAL)) + _guesses(20, success=False).rows
+    logs = _logs(logon(0.5, "SRV1", "administrator", MEAL)).plus(_guesses(20, success=False).rows)
     (finding,) = findings("discovery_password_guessing", logs)
     assert finding["details"]["succeeded"] == "no"
 
 
 def test_lockout_is_told_and_lowers_the_level() -> None:
     lockout = security(1 + 3 * MINUTE, "DC1", 4740, TargetUserName="administrator", TargetDomainName="PC001")
-    (finding,) = findings("discovery_password_guessing", _guesses(20, success=False) + (lockout,))
+    (finding,) = findings("discovery_password_guessing", _guesses(20, success=False).plus([lockout]))
     assert (finding["level"], finding["details"]["lockouts"]) == ("low", "1")
 
 

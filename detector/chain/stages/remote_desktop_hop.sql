@@ -3,9 +3,10 @@
 -- techniques: T1021.001
 -- level: medium
 -- finds: remote desktop onward from a host that was itself entered by remote desktop shortly before, along a way
---   never taken before; or from one machine to several others that it never reached
+--   never taken before; or from one machine to several others that it never reached. A way that begins outside is left
+--   to remote_desktop_from_outside
 -- blind: needs the Security or TerminalServices logs of the host that was reached, and for the hop of the one between
--- needs: remote_desktop_sessions, logon_attempts, logon_edges
+-- needs: logon_attempts, logon_edges, address_zones
 -- parameter: hop_hours = 8 a session that was opened longer ago is another working day's
 -- parameter: gap_minutes = 120 as in lateral_movement_shared_password
 -- parameter: hosts = 3 machines newly reached in a row, without an inbound session seen
@@ -19,6 +20,8 @@ WITH sessions AS (
         count(DISTINCT CAST(s.time AS DATE)) AS days
     FROM sessions AS s JOIN logon_edges AS e ON e.src = s.src AND e.account = s.account AND e.host = s.host
         AND e.site IS NOT DISTINCT FROM s.site
+    LEFT JOIN address_zones AS z ON z.ip = s.src_ip AND z.site IS NOT DISTINCT FROM s.site
+    WHERE coalesce(z.zone, 'inside') IN ('inside', 'servers', 'clients', 'local')
     GROUP BY s.site, s.src, s.host
 ), marks_of AS (
     SELECT w.site, w.src, w.host, max(s.time) AS last_time,
