@@ -1,4 +1,7 @@
-"""Texts in the user's language: `locale/en.toml` and `locale/ja.toml`, the same keys in both."""
+"""Texts in the user's language: `locale/en.toml` and `locale/ja.toml`, the same keys in both.
+
+Rules have English titles of their own; `locale/ja_rules.toml` has those of the project's pack in Japanese.
+"""
 
 from __future__ import annotations
 
@@ -82,8 +85,12 @@ def load(language: str) -> Texts:
     """Return the texts of a language of `LANGUAGES`; raises OutputError for another."""
     if language not in LANGUAGES:
         raise OutputError(f"no texts in language {language!r}; there are {', '.join(LANGUAGES)}")
-    source = files("detector.report").joinpath("locale", f"{language}.toml")
-    return Texts(language, tomllib.loads(source.read_text(encoding="utf-8")))
+    folder = files("detector.report").joinpath("locale")
+    tables = tomllib.loads(folder.joinpath(f"{language}.toml").read_text(encoding="utf-8"))
+    rules = folder.joinpath(f"{language}_rules.toml")
+    if rules.is_file():
+        tables["rules"] = tomllib.loads(rules.read_text(encoding="utf-8"))
+    return Texts(language, tables)
 
 
 _CONDITION = re.compile(r"(\w+)=(\w+):", re.ASCII)
