@@ -38,7 +38,9 @@ def hit_rows(
     `event` holds the fields that the record has, by their own names, without NULLs; times are aware.
     """
     parameters = {"levels": list(LEVELS), "least": least_level}
-    for batch in engine.batches(_HITS, parameters, rows=_CHUNK):
+    # Whole, not streamed: the case holds all hits in memory anyway, and a stream that is still open would
+    # keep the connection from looking up the events.
+    for batch in engine.execute(_HITS, parameters).to_batches(max_chunksize=_CHUNK):
         rows = batch.to_pylist()
         found = _events(engine, rows) if events else {}
         for row in rows:
