@@ -7,22 +7,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[1]
-_SAMPLE = _ROOT / "samples" / "hospital-incident.zip"
-_SITE = _ROOT / "samples" / "site.toml"
+_SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
-def main() -> int:
-    """Run the demo in the folder `demo`; return the worst exit code."""
+def main(samples: Path = _SAMPLES) -> int:
+    """Run the demo in the folder `demo` on the incident in `samples`; return the worst exit code."""
+    sample, site = samples / "hospital-incident.zip", samples / "site.toml"
     work = Path("demo")
     shutil.rmtree(work / "case", ignore_errors=True)
     work.mkdir(exist_ok=True)
-    logs = [_shown(_SAMPLE), "--site-config", _shown(_SITE)]
-    if not _SAMPLE.exists():  # installed without the samples: write one
+    logs = [_shown(sample), "--site-config", _shown(site)]
+    if not sample.exists():  # installed without the samples: write one
         shutil.rmtree(work / "logs", ignore_errors=True)
         if code := _detector("simulate", str(work / "logs"), "--seed", "1"):
             return code
-        logs = [str(work / "logs"), "--site-config", str(work / "logs" / "site.toml")]
+        logs = [str(work / "logs" / "logs"), "--site-config", str(work / "logs" / "site.toml")]
     case = str(work / "case")
     return max(
         _detector("ingest", *logs, "--case", case),
