@@ -23,6 +23,7 @@ from detector.errors import CaseError, TimeZoneError
 from detector.formats.base import ReadContext
 from detector.formats.registry import format_named
 from detector.sources import Limits, Refusal, expand
+from detector.startup import leave_out_pandas
 
 #: Below this many bytes, starting worker processes costs more than they save.
 _ALONE_BYTES = 48 * 1024 * 1024
@@ -172,12 +173,12 @@ def _pool(workers: int) -> _Run:
     if not workers:
         return _Run(None)
     # 'spawn' on every system: what works on Linux then works on Windows.
-    return _Run(
-        ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupt_to_parent)
-    )
+    return _Run(ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_prepare_worker))
 
 
-def _leave_interrupt_to_parent() -> None:
+def _prepare_worker() -> None:
+    """Leave Ctrl-C to the parent, which stops its workers."""
+    leave_out_pandas()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -47,6 +47,11 @@ class SqlFile:
     needs: dict[str, frozenset[str]]
     body: str
 
+    @property
+    def view(self) -> str:
+        """The name that the header gives to a view, else that of the file."""
+        return self.header.get("view", self.name.removesuffix(".sql"))
+
 
 def parse_sql_file(name: str, text: str) -> SqlFile:
     """Read the header and the body of a view or stage; raises StageError if its first line is no header.
@@ -128,11 +133,27 @@ def create_base_views(
         _create(engine, root, name, columns, source, name in dropped)
 
 
-def create_meaning_views(engine: Engine) -> None:
-    """Create the views of `detector/case/views/` on the base views; raises StageError if one is wrong."""
+def create_meaning_views(engine: Engine, wanted: Collection[str] | None = None) -> None:
+    """Create the views of `detector/case/views/` on the base views; raises QueryError if one is wrong.
+
+    `wanted` restricts them to these names and what they need; None means all.
+    """
+    chosen = None if wanted is None else _with_needs(wanted)
     for view in meaning_views():
-        name = view.header.get("view", view.name.removesuffix(".sql"))
-        engine.run(f"CREATE OR REPLACE VIEW {quoted(name)} AS {view.body}")
+        if chosen is None or view.view in chosen:
+            engine.run(f"CREATE OR REPLACE VIEW {quoted(view.view)} AS {view.body}")
+
+
+def _with_needs(names: Iterable[str]) -> set[str]:
+    known = {view.view: view for view in meaning_views()}
+    chosen: set[str] = set()
+    waiting = [name for name in names if name in known]
+    while waiting:
+        name = waiting.pop()
+        if name not in chosen:
+            chosen.add(name)
+            waiting += [need for need in known[name].needs if need in known]
+    return chosen
 
 
 def _wanted_columns(more: Needs) -> dict[str, frozenset[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -115,22 +115,25 @@ class Case:
         """Hold the case for writing; raises CaseError if another process writes it."""
         return exclusive(self.path / "case.lock")
 
-    def connect(self, needs: Needs | None = None) -> AbstractContextManager[Engine]:
-        """Open an engine on which all views of the case exist; see docs/architecture.md for their names.
+    def connect(
+        self, needs: Needs | None = None, meaning: Collection[str] | None = None
+    ) -> AbstractContextManager[Engine]:
+        """Open an engine on which the views of the case exist; see docs/architecture.md for their names.
 
         `needs` are base views and columns that SQL will name though the case may lack them: view -> columns.
-        SQL can read nothing but the case and write nothing.
+        `meaning` names the meaning views that SQL will ask for, which saves the time to make the others; None
+        means all. SQL can read nothing but the case and write nothing.
         """
-        return self._connect(needs or {})
+        return self._connect(needs or {}, meaning)
 
     @contextmanager
-    def _connect(self, needs: Needs) -> Iterator[Engine]:
+    def _connect(self, needs: Needs, meaning: Collection[str] | None) -> Iterator[Engine]:
         with Engine(temp_directory=self.path / "tmp") as engine:
             root = self.path.resolve().as_posix() + "/"
             dropped = self._register(engine)
             create_base_views(engine, root, self.journal.parts(), dropped, needs)
             engine.restrict([self.path.resolve() / "tables", self.path.resolve() / "tmp"])
-            create_meaning_views(engine)
+            create_meaning_views(engine, meaning)
             yield engine
 
     def _register(self, engine: Engine) -> set[str]:

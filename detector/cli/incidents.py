@@ -31,5 +31,5 @@ def incidents(case_path: Path, output_format: str, lang: str, tz: str | None, ou
     if not case.scanned():
         note(f"nothing was scanned yet: run  detector scan --case {case_path}")
     style = style_of(case, lang, tz, output)
-    with case.connect() as engine:
+    with case.connect(meaning=()) as engine:
         write_lines(incidents_output(engine, output_format, style), output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -17,6 +18,15 @@ from detector.cli.common import (
 )
 from detector.cli.tables import write_batches
 from detector.engines import check_read_only
+
+#: A query with one of these may speak of any view.
+_OF_ALL = {"show", "describe", "summarize", "duckdb_views", "duckdb_columns", "information_schema"}
+
+
+def named_views(sql: str) -> list[str] | None:
+    """Return the words of a query, among which are the views it names; None for all of them."""
+    words = re.findall(r"\w+", sql.lower())
+    return None if _OF_ALL.intersection(words) else words
 
 
 @click.command()
@@ -43,7 +53,7 @@ def query(sql: str, case_path: Path, output_format: str, output: Path | None, li
       detector query --case mycase "SELECT host, account, count(*) FROM logons GROUP BY ALL ORDER BY 3 DESC"
     """
     check_read_only(sql)
-    with open_case(case_path).connect() as engine, text_output(output) as stream:
+    with open_case(case_path).connect(meaning=named_views(sql)) as engine, text_output(output) as stream:
         cut = write_batches(engine.batches(sql), output_format, stream, limit, console(stream))
     if cut:
         note(f"only the first {limit:,} rows are shown: see --limit, or --format jsonl for all")

@@ -11,14 +11,16 @@ from detector.case.store import Case
 from detector.cli import ingest as ingest_command
 from detector.cli import scan as scan_command
 from detector.cli.common import case_option, note
+from detector.cli.report_options import language_option, style_of, write_lines
 from detector.cli.scan import rules_option
+from detector.report.output import incidents_output, timeline_output
 
 
 @click.command()
 @ingest_command.evidence_options
 @case_option(required=False)
 @rules_option
-@click.option("--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="Language.")
+@language_option()
 @click.pass_context
 def run(
     context: click.Context, /, case_path: Path | None, rules: tuple[Path, ...], lang: str, **options: Any
@@ -39,15 +41,14 @@ def run(
     found = scan_command.scan_into(case, rules)
     scan_command.print_report(found)
     click.echo()
-    _show(context, path, lang)
+    _show(case, lang, options["time_zone"])
     note(f"the case is kept in {path}: detector timeline, hits, query … --case {path}")
     context.exit(max(ingest_command.exit_code(read), scan_command.exit_code(found)))
 
 
-def _show(context: click.Context, path: Path, lang: str) -> None:
+def _show(case: Case, lang: str, zone: str | None) -> None:
     """Print the incidents, and the timeline of each."""
-    from detector.cli.incidents import incidents
-    from detector.cli.timeline import timeline
-
-    for command in (incidents, timeline):
-        context.invoke(command, case_path=path, lang=lang)
+    style = style_of(case, lang, zone, None)
+    with case.connect(meaning=()) as engine:
+        write_lines(incidents_output(engine, "table", style), None)
+        write_lines(timeline_output(engine, "table", style, None, False), None)

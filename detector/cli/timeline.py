@@ -44,6 +44,6 @@ def timeline(
     if not case.scanned():
         note(f"nothing was scanned yet: run  detector scan --case {case_path}")
     style = style_of(case, lang, tz, output)
-    with case.connect() as engine:
+    with case.connect(meaning=()) as engine:
         chosen = choose_incident(engine, incident) if incident is not None else None
         write_lines(timeline_output(engine, output_format, style, chosen, not_joined), output)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from detector.errors import ArchiveError
-from detector.sources import sevenz, tars, zips
+from detector.sources import tars, zips
 from detector.sources.kinds import MAGIC_BYTES, Kind, kind_of, unsupported
 from detector.sources.model import Entry, Limits, Member, Problem, Refusal
 from detector.sources.names import safe_name
@@ -113,6 +113,8 @@ class _Walk:
 
     def _directory(self, kind: Kind, file: BinaryIO, prefix: str) -> Iterator[Entry | Problem]:
         if kind == "7z":
+            from detector.sources import sevenz  # py7zr takes a while to import
+
             return sevenz.entries(file, self._limits, lambda name: self._wants(prefix + name))
         return zips.entries(file, self._limits)
 

@@ -8,18 +8,11 @@ are counted from their headers first; each of them becomes an event or a warning
 from __future__ import annotations
 
 import io
-import struct
-from base64 import b64decode
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, cast
 
 import evtx
-from Evtx.BinaryParser import BinaryParserException
-from Evtx.Evtx import ChunkHeader
-from Evtx.Evtx import Record as SecondRecord
-from Evtx.Nodes import SuppressConditionalSubstitution
-from Evtx.Views import UnexpectedElementException, evtx_record_xml_view
 
 from detector.errors import EvidenceError
 from detector.formats.base import Format, Input, Item
@@ -35,28 +28,11 @@ from detector.formats.windows.evtx_chunks import (
     read_chunks,
 )
 from detector.formats.windows.evtx_json import event_from_text
-from detector.formats.windows.xml import event_from_xml
 from detector.tables.evidence import ReadWarning
 from detector.tables.windows import WindowsRecord
 
 #: Chunks parsed at once: 2 MiB of log, some 10 MB as JSON.
 _CHUNKS_AT_ONCE = 32
-
-#: What python-evtx is seen to raise on damaged records.
-_SECOND_PARSER_ERRORS = (
-    BinaryParserException,
-    EvidenceError,
-    SuppressConditionalSubstitution,
-    UnexpectedElementException,
-    struct.error,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 def recognise(head: bytes) -> bool:
@@ -168,37 +144,11 @@ def _record(offset: int, place: RecordPlace, data: str) -> Item:
 
 
 def _second_parser(chunk: Chunk, places: tuple[RecordPlace, ...], reason: str) -> Iterator[Item]:
-    """Read single records of a chunk with python-evtx; `reason` says why the first parser did not."""
-    if not places:
-        return
-    try:
-        header = ChunkHeader(chunk.data, 0)
-    except _SECOND_PARSER_ERRORS as error:
-        for place in places:
-            yield ReadWarning(chunk.offset + place.offset, f"record {place.number}: chunk header: {error}")
-        return
-    for place in places:
-        offset = chunk.offset + place.offset
-        try:
-            text = evtx_record_xml_view(SecondRecord(chunk.data, place.offset, header))
-            system, names, values = event_from_xml(text)
-        except _SECOND_PARSER_ERRORS as error:
-            why = "; ".join(part for part in (reason, f"{type(error).__name__}: {error}") if part)
-            yield ReadWarning(offset, f"record {place.number}: {why}")
-        else:
-            yield WindowsRecord(offset, place.number, system, names, _hexadecimal(names, values), len(text))
+    """Read single records with python-evtx, which is imported when it is first needed."""
+    if places:
+        from detector.formats.windows.evtx_rescue import read_records
 
-
-def _hexadecimal(names: tuple[str, ...], values: list[str | None]) -> list[str | None]:
-    """Return the values with the Binary element, which python-evtx writes in Base64, as Windows writes it."""
-    if "Binary" not in names:
-        return values
-    at = names.index("Binary")
-    try:
-        binary = b64decode(values[at] or "", validate=True).hex().upper()
-    except ValueError:
-        return values
-    return [*values[:at], binary, *values[at + 1 :]]
+        yield from read_records(chunk, places, reason)
 
 
 def segments(size: int, target: int) -> list[int]:

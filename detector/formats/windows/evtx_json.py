@@ -1,8 +1,9 @@
 """The short way from the Rust parser's JSON text to the parts of an event.
 
 The text begins with what all events of one kind have in common, up to the time; behind it stand six values
-in a fixed form, then the data. The beginning is worked out once per kind, the six values are matched, and only
-the data is decoded. Whatever has another form takes the long way, `event_from_json`; a test compares both.
+in a fixed form, then the data. The beginning is worked out once per kind, the six values are matched, and
+only the data is decoded. Whatever has another form takes the long way, `event_from_json`; a test compares
+both.
 """
 
 from __future__ import annotations
