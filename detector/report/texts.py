@@ -76,8 +76,7 @@ class Texts:
 
     def rule(self, rule_id: str, title: str) -> str:
         """Return the title of a rule: the translated one where there is one, else the rule's own."""
-        found = self._tables.get("rules", {}).get(rule_id)
-        return found if isinstance(found, str) else title
+        return rule_titles(self.language).get(rule_id.lower(), title)
 
 
 @cache
@@ -91,6 +90,16 @@ def load(language: str) -> Texts:
     if rules.is_file():
         tables["rules"] = tomllib.loads(rules.read_text(encoding="utf-8"))
     return Texts(language, tables)
+
+
+@cache
+def rule_titles(language: str) -> Mapping[str, str]:
+    """Return the titles of the project's own rules by id, read when the first rule is shown.
+
+    Empty for English, in which the rules themselves are written.
+    """
+    source = files("detector.report").joinpath("locale", f"rules.{language}.toml")
+    return tomllib.loads(source.read_text(encoding="utf-8")) if source.is_file() else {}
 
 
 _CONDITION = re.compile(r"(\w+)=(\w+):", re.ASCII)
