@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from detector import __version__
 from detector.case.channels import view_of
@@ -19,7 +18,7 @@ from detector.case.journal import Journal, ReadSegment, parse_time
 from detector.case.lock import exclusive
 from detector.case.site import Site, load_site
 from detector.case.sql_views import Needs, create_base_views, create_meaning_views
-from detector.case.writer import rows_table, write_parquet
+from detector.case.writer import read_parquet, rows_table, write_parquet
 from detector.engines import Engine
 from detector.errors import CaseError
 from detector.tables.evidence import EVIDENCE_COLUMNS, WARNING_COLUMNS
@@ -157,14 +156,12 @@ class Case:
         paths = [self.path / part.file for part in self.journal.parts() if part.table == table]
         if not paths:
             return schema(columns).empty_table()
-        found = pa.concat_tables([pq.read_table(path, schema=schema(columns)) for path in sorted(paths)])
+        found = pa.concat_tables([read_parquet(path, schema(columns)) for path in sorted(paths)])
         return found.sort_by([("path", "ascending"), ("offset", "ascending"), ("reason", "ascending")])
 
     def result(self, name: str, columns: dict[str, pa.DataType] | None = None) -> pa.Table:
         """Return a stored result (hits, findings, incidents, timeline), empty if nothing was stored yet."""
-        path = self.path / "tables" / f"{name}.parquet"
-        wanted = schema(columns or _RESULTS[name])
-        return pq.read_table(path, schema=wanted) if path.exists() else wanted.empty_table()
+        return read_parquet(self.path / "tables" / f"{name}.parquet", schema(columns or _RESULTS[name]))
 
     def store_result(self, name: str, table: pa.Table) -> None:
         """Replace a stored result; raises CaseError if the disk refuses."""
@@ -227,9 +224,7 @@ class Case:
         return int(self._duplicates().num_rows)
 
     def _duplicates(self) -> pa.Table:
-        path = self.path / "tables" / "duplicates.parquet"
-        wanted = schema(DUPLICATE_COLUMNS)
-        return pq.read_table(path, schema=wanted) if path.exists() else wanted.empty_table()
+        return read_parquet(self.path / "tables" / "duplicates.parquet", schema(DUPLICATE_COLUMNS))
 
     def _channels(self) -> pa.Table:
         rows: list[Mapping[str, Any]] = [

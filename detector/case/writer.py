@@ -248,3 +248,17 @@ def write_parquet(data: pa.Table, path: Path) -> None:
 def _folder_name(channel: str) -> str:
     """Return a folder name for a channel that every file system takes."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", channel)[:80].strip("_") or "unknown"
+
+
+def read_parquet(path: Path, wanted: pa.Schema) -> pa.Table:
+    """Read a whole file with the columns of a schema; an empty table if there is none.
+
+    Raises CaseError if it is damaged.
+    """
+    if not path.exists():
+        return wanted.empty_table()
+    try:
+        # Not `read_table`, which imports the dataset module for one file.
+        return pq.ParquetFile(path).read(columns=wanted.names).select(wanted.names).cast(wanted)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise CaseError(f"{path} is damaged: {error}") from error

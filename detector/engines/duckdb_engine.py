@@ -84,11 +84,14 @@ class Engine:
 
     def columns(self, view: str) -> dict[str, str]:
         """Return the columns of a view or table with their DuckDB types, {} if it does not exist."""
-        found = self._connection.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
-            [view],
-        ).fetchall()
-        return {str(name): str(kind) for name, kind in found}
+        name = '"' + view.replace('"', '""') + '"'
+        try:
+            relation = self._connection.sql(f"SELECT * FROM {name}")
+        except duckdb.CatalogException:
+            return {}
+        except duckdb.Error as error:
+            raise QueryError(str(error)) from error
+        return {column: str(kind) for column, kind in zip(relation.columns, relation.types, strict=True)}
 
     def has(self, view: str) -> bool:
         """Tell whether a view or table of this name exists."""
