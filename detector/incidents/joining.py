@@ -155,6 +155,10 @@ class _Joiner:
     def _weighty(self, position: int) -> bool:
         return self._obs[position].is_high and self._recurring[position] is None
 
+    def _strong(self, position: int) -> bool:
+        """Whether an observation, or what is united with it so far, is of level high."""
+        return self._obs[position].is_high or self._heavy[self._find(position)]
+
     # Strong links.
 
     def _same_event(self) -> None:
@@ -190,7 +194,7 @@ class _Joiner:
     def _habitual(self, position: int) -> bool:
         """Whether a medium observation came by an account long in use from its source."""
         arrival = self._origins[position].arrival
-        if arrival is None or arrival.account is None or self._obs[position].is_high:
+        if arrival is None or arrival.account is None or self._strong(position):
             return False
         return self._logons.used_from(arrival.source, arrival.account, arrival.time - LONG_GAP)
 
@@ -264,7 +268,7 @@ class _Joiner:
 
         That is what the source does anyway (software distribution, backup): it needs no intruder there.
         """
-        if arrival.account is None or self._obs[position].is_high:
+        if arrival.account is None or self._strong(position):
             return False
         since = self._present_since(candidate, arrival.source)
         return self._logons.used_from(arrival.source, arrival.account, since)

@@ -76,7 +76,7 @@ def logons(engine: Engine, hosts: Hosts, observed: Sequence[Observation]) -> Ite
             min(struct_pack(t := time, e := evidence_id, o := evidence_offset)) AS event
         FROM logons
         WHERE host IN (SELECT unnest(?)) AND account IS NOT NULL
-            AND NOT (is_machine_account OR is_system OR is_anonymous)
+            AND NOT (is_machine_account OR is_system)
         GROUP BY site, computer, account, account_domain, src_ip, src_host, logon_type, outcome, is_remote,
             date_trunc('hour', time)
         """,

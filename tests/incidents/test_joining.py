@@ -287,3 +287,27 @@ def test_software_distribution_from_an_attacked_server_is_not_joined() -> None:
     logs.logon(9, "EMR01", "PC091", "HOSP\\svc_deploy")
     logs.hits.append(hit(9, "PC091", "service_made", "medium", account="HOSP\\svc_deploy", src_host="EMR01"))
     assert [o.source_id for o in logs.result().not_joined] == ["service_made"]
+
+
+def test_habit_of_an_account_does_not_part_what_shares_an_event_with_a_high_alarm() -> None:
+    logs = Logs()
+    for hours in (-200, 0):
+        logs.logon(hours, "PC1", "PC2", "HOSP\\x")
+    shared = hit(0, "PC2", "shell_started", "high", "lateral_movement", account="NT AUTHORITY\\SYSTEM")
+    event = {key: shared[key] for key in ("evidence_id", "evidence_offset")}
+    logs.hits += [shared, hit(0.01, "PC2", "odd_connection", "medium", "lateral_movement", src_host="PC1")]
+    logs.findings.append(
+        finding(0, ["PC2"], "remote_process", "medium", account="HOSP\\x", src_host="PC1", events=[event])
+    )
+    assert rules_of(logs) == [{"shell_started", "odd_connection", "remote_process"}]
+
+
+def test_anonymous_logon_never_made_before_leads_from_an_attacked_host() -> None:
+    logs = Logs()
+    logs.hits += [
+        hit(0, "PC1", "dump_tool", "critical", "credential_access", account="HOSP\\x"),
+        hit(0.01, "DC1", "computer_account_changed", "high", account="NT AUTHORITY\\ANONYMOUS LOGON"),
+    ]
+    assert len(rules_of(logs)) == 2
+    logs.logon(0.005, "PC1", "DC1", "ANONYMOUS LOGON")
+    assert len(rules_of(logs)) == 1
