@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,10 @@ _SCHEMAS: dict[str, Mapping[str, Any]] = {
 
 #: What pySigma raises on a value of an unforeseen type besides its own errors.
 _FAILURES = (SigmaError, ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError)
+
+
+_CONDITION_WORDS = frozenset({"and", "or", "not", "1", "any", "all", "of", "them"})
+_WORD = re.compile(r"[^\s()]+")
 
 
 class _RuleError(Exception):
@@ -114,7 +119,7 @@ def _common(data: Mapping[str, Any]) -> dict[str, Any]:
     except _FAILURES as error:
         raise _RuleError(_text(error), "title") from error
     if errors:
-        keys = [key for key in data if key in str(errors[0]).lower()]
+        keys = [key for key in data if re.search(rf"\b{re.escape(key)}\b", str(errors[0]).lower())]
         key = "id" if "identifier" in str(errors[0]) else keys[0] if keys else "title"
         raise _RuleError(_text(errors[0]), key)
     return dict(values)
@@ -165,7 +170,20 @@ def _detections(data: Mapping[str, Any], document: RuleDocument) -> SigmaDetecti
             raise _RuleError(_text(error), f"detection.{name}") from error
     if not detections:
         raise _RuleError("a detection needs at least one selection", "detection")
+    if any(name.startswith("not") for name in detections):
+        detections = {_renamed(name): definition for name, definition in detections.items()}
+        listed = [_WORD.sub(lambda word: _renamed(word[0]), text) for text in listed]
     return SigmaDetections(detections=detections, condition=listed)
+
+
+def _renamed(name: str) -> str:
+    """Put something before a selection's name, or a pattern of names.
+
+    pySigma reads `notepad` as `not epad`. Names and patterns that begin with `_` keep their meaning.
+    """
+    if name in _CONDITION_WORDS:
+        return name
+    return f"_x{name}" if name.startswith("_") else f"x_{name}"
 
 
 def _detection(definition: Any) -> SigmaDetection:

@@ -25,7 +25,7 @@ def windows_engine(events: Iterable[Mapping[str, Any]], engine: Engine | None = 
     for offset, event in enumerate(events):
         row = {"site": "s", "evidence_id": "e", "evidence_offset": offset, "TimeCreated": TIME}
         row |= {"Channel": "Security", "Computer": "PC1", **event}
-        by_view.setdefault(view_of(row["Channel"]), []).append(row)
+        by_view.setdefault(view_of(row["Channel"] or ""), []).append(row)
     engine = engine or Engine()
     for view, rows in by_view.items():
         engine.register(view, _table(rows, WINDOWS_COLUMNS))
@@ -47,7 +47,14 @@ def network_engine(view: str, rows: Iterable[Mapping[str, Any]]) -> Engine:
 
 
 def _table(rows: list[dict[str, Any]], columns: Mapping[str, pa.DataType]) -> pa.Table:
-    names = dict.fromkeys([*columns, *(name for row in rows for name in row)])
+    # Names that differ in case only are one column, as in a case.
+    names = {name.lower(): name for row in reversed(rows) for name in row} | {
+        name.lower(): name for name in columns
+    }
+    folded = [{name.lower(): value for name, value in row.items()} for row in rows]
     return pa.table(
-        {name: pa.array([row.get(name) for row in rows], columns.get(name, pa.string())) for name in names}
+        {
+            name: pa.array([row.get(key) for row in folded], columns.get(name, pa.string()))
+            for key, name in names.items()
+        }
     )

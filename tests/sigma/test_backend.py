@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -126,8 +128,6 @@ def test_text_modifiers(modifiers: str, values: list[str], events: list[dict[str
     before=st.binary(max_size=3),
 )
 def test_base64_of_text_at_any_place(modifiers: str, values: list[str], before: bytes) -> None:
-    import base64
-
     encoding = {"wide": "utf-16-le", "utf16be": "utf-16-be"}.get(modifiers.split("|")[0], "utf-8")
     contents = [value.encode(encoding) for value in values]
     events = [{"F": base64.b64encode(before + content + b"tail").decode()} for content in contents]
@@ -333,8 +333,6 @@ def test_nothing_that_a_rule_says_gets_out_of_its_literal(value: str, name: str)
 )
 @pytest.mark.parametrize("modifier", ["", "|contains", "|re", "|startswith", "|cased"])
 def test_injection_attempts_match_only_themselves(text: str, modifier: str) -> None:
-    import re
-
     value = re.escape(text) if modifier == "|re" else text.replace("\\", "\\\\")
     assert hit_offsets(
         compiled({"s": {f"F{modifier}": value}, "condition": "s"}), [{"F": text}, {"F": "b"}]
@@ -396,3 +394,52 @@ def test_what_cannot_be_run_is_a_problem_with_its_reason(detection: dict[str, An
     found = compile_outcome(detection)
     assert isinstance(found, RuleProblem)
     assert message in found.message
+
+
+def test_wildcards_of_like_in_a_value_are_plain_characters() -> None:
+    events = [{"F": text} for text in ("a_b1c", "aXb1c", "a%b1c", "a!b1c")]
+    for value, wanted in (("a_b*c", [0]), ("a%b?c", [2]), ("a!b*c", [3]), ("a?b*c", [0, 1, 2, 3])):
+        assert check({"s": {"F": value}, "condition": "s"}, events) == wanted
+
+
+@pytest.mark.parametrize("before", [b"", b"\xff", b"\xff\xff", b"\xff\xff\xff"])
+@pytest.mark.parametrize("text", ["foobar", "fooba", "foob", "\u30d1\u30b9"])
+def test_base64offset_finds_text_behind_any_bytes(before: bytes, text: str) -> None:
+    encoded = base64.b64encode(before + text.encode() + b"\xff").decode()
+    assert check(
+        {"s": {"F|base64offset|contains": text}, "condition": "s"}, [{"F": encoded}, {"F": "x"}]
+    ) == [0]
+
+
+@pytest.mark.parametrize(
+    ("modifiers", "content"),
+    [
+        ("utf16|base64", b"\xff\xfea\x00*\x00"),  # with byte order mark; the wildcard is escaped in the rule
+        ("wide|base64", b"a\x00*\x00"),
+        ("base64", b"a*"),
+    ],
+)
+def test_encodings_are_of_the_text_and_not_of_its_escapes(modifiers: str, content: bytes) -> None:
+    event = {"F": base64.b64encode(content).decode()}
+    assert hit_offsets(compiled({"s": {f"F|{modifiers}": "a\\*"}, "condition": "s"}), [event]) == [0]
+
+
+def test_the_end_of_a_pattern_is_also_before_a_last_line_feed() -> None:
+    events = [{"F": text} for text in ("a", "a\n", "a\n\n", "a\nb")]
+    assert check({"s": {"F|re": "a$"}, "condition": "s"}, events) == [0, 1]
+    assert check({"s": {"F|re|m": "a$"}, "condition": "s"}, events) == [0, 1, 2, 3]
+
+
+def test_a_selection_whose_name_begins_with_an_operator() -> None:
+    events = [{"F": "a"}, {"F": "b"}, {"F": "c"}]
+    detection = {"notepad": {"F": "a"}, "order": {"F": "b"}, "android": {"F": "c"}, "_notes": {"F": "b"}}
+    for condition, wanted in (
+        ("notepad", [0]),
+        ("not notepad", [1, 2]),
+        ("notepad or order", [0, 1]),
+        ("1 of n*", [0]),
+        ("not 1 of them", []),
+        ("1 of *d and not android", [0]),
+        ("not (not notepad)", [0]),
+    ):
+        assert check({**detection, "condition": condition}, events) == wanted
