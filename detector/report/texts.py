@@ -1,6 +1,6 @@
 """Texts in the user's language: `locale/en.toml` and `locale/ja.toml`, the same keys in both.
 
-Rules have English titles of their own; `locale/ja_rules.toml` has those of the project's pack in Japanese.
+Rules have English titles of their own; `locale/rules.ja.toml` has those of the project's pack in Japanese.
 """
 
 from __future__ import annotations
@@ -86,9 +86,6 @@ def load(language: str) -> Texts:
         raise OutputError(f"no texts in language {language!r}; there are {', '.join(LANGUAGES)}")
     folder = files("detector.report").joinpath("locale")
     tables = tomllib.loads(folder.joinpath(f"{language}.toml").read_text(encoding="utf-8"))
-    rules = folder.joinpath(f"{language}_rules.toml")
-    if rules.is_file():
-        tables["rules"] = tomllib.loads(rules.read_text(encoding="utf-8"))
     return Texts(language, tables)
 
 

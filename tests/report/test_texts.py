@@ -12,7 +12,6 @@ import pytest
 from detector.incidents.scoring import SEVERITIES
 from detector.incidents.visibility import SOURCES
 from detector.report.texts import LANGUAGES, fill, load, places, split_condition
-from detector.sigma.pack import default_rules_path, load_pack
 from detector.tables.results import LEVELS
 from detector.tables.steps import STEP_IDS
 
@@ -100,13 +99,3 @@ def test_keywords_are_translated_and_others_stay() -> None:
 def test_values_are_never_read_as_templates() -> None:
     assert fill("by {account}", {"account": "{host} {0} {"}) == "by {host} {0} {"
     assert fill("by {account}", {}) == "by ?"
-
-
-def test_every_rule_of_the_pack_has_a_japanese_title_and_no_title_lacks_a_rule() -> None:
-    rules = {rule.id: rule.title for rule in load_pack([default_rules_path()]).rules}
-    japanese = tomllib.loads(
-        files("detector.report").joinpath("locale", "ja_rules.toml").read_text(encoding="utf-8")
-    )
-    assert sorted(title for key, title in rules.items() if key not in japanese) == []
-    assert sorted(set(japanese) - set(rules)) == []
-    assert load("ja").rule("not a rule of the pack", "Its own title") == "Its own title"
