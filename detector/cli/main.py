@@ -69,9 +69,8 @@ def main() -> None:
             encoding = "utf-8" if not stream.isatty() else None
             stream.reconfigure(errors="backslashreplace", encoding=encoding)
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        # Not standalone, click returns the code that a command exits with; commands return nothing else.
+        sys.exit(cli.main(standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
