@@ -142,10 +142,9 @@ def _incidents_on_screen(engine: Engine, rows: Sequence[Mapping[str, Any]], styl
     if not rows:
         yield texts.text("sentences", "no_incidents")
         yield from wrapped(texts.text("sentences", "no_incidents_hint"), style.columns)
-    for row in rows:
-        if row["severity"] not in _IN_FULL and len(rows) > 1:
-            continue
-        references = load_references(engine, entry_keys(view_of(row)))
+    told = [row for row in rows if row["severity"] in _IN_FULL or len(rows) == 1]
+    references = load_references(engine, [key for row in told for key in entry_keys(view_of(row))])
+    for row in told:
         yield from incident_text(row, texts, style.zone, references, style.columns)
         yield ""
         hint = {"case": style.case, "id": row["incident_id"]}
@@ -165,6 +164,7 @@ def _incidents_on_screen(engine: Engine, rows: Sequence[Mapping[str, Any]], styl
 def _incident_cells(engine: Engine, rows: Sequence[Mapping[str, Any]], style: Style) -> Iterator[list[str]]:
     texts, zone = style.texts, style.zone
     comma = texts.text("sentences", "comma")
+    references = load_references(engine, [key for row in rows for key in entry_keys(view_of(row))])
     for row in rows:
         view = view_of(row)
         event = view.entry["event"]
@@ -184,7 +184,7 @@ def _incident_cells(engine: Engine, rows: Sequence[Mapping[str, Any]], style: St
             comma.join(seen),
             " ".join(reason_sentences(view, texts)),
             " ".join(open_questions(view, texts, zone)),
-            load_references(engine, [key])[key].short(texts),
+            references[key].short(texts),
         ]
 
 

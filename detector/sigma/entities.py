@@ -28,6 +28,9 @@ _ACTORS: tuple[tuple[str, str], ...] = (
 #: Where AccountName is not who acted: 7045 has the account that the service runs as.
 _NO_ACCOUNT_NAME = frozenset({"windows_system"})
 
+#: Names that mean nothing by themselves (param1 of 7040 is a service), and the view in which they do.
+_ONLY_IN = dict.fromkeys(("Param1", "Param3"), "windows_terminalservices_remoteconnectionmanager")
+
 _ADDRESSES = (
     "IpAddress",
     "ClientAddress",
@@ -56,9 +59,19 @@ def hit_columns(provider: Provider) -> dict[str, str]:
         "event_id": provider.name("EventID") if windows else "CAST(NULL AS BIGINT)",
         "record_id": provider.name("EventRecordID") if windows else "CAST(NULL AS BIGINT)",
         "account": _windows_account(provider) if windows else _pair(provider, "user_domain", "user") or null,
-        "src_ip": _first([_address(provider, name) for name in _ADDRESSES if provider.has(name)]),
+        "src_ip": _first(
+            [
+                _address(provider, name)
+                for name in _ADDRESSES
+                if provider.has(name) and _means_it(provider, name)
+            ]
+        ),
         "src_host": _first([_host(provider, name) for name in _HOSTS if provider.has(name)]),
     }
+
+
+def _means_it(provider: Provider, name: str) -> bool:
+    return _ONLY_IN.get(name, provider.view) == provider.view
 
 
 def _first(candidates: list[str]) -> str:
@@ -69,7 +82,7 @@ def _windows_account(provider: Provider) -> str:
     actors = [
         _pair(provider, domain, name)
         for domain, name in _ACTORS
-        if not (name == "AccountName" and provider.view in _NO_ACCOUNT_NAME)
+        if not (name == "AccountName" and provider.view in _NO_ACCOUNT_NAME) and _means_it(provider, name)
     ]
     actor = _first([each for each in actors if each])
     target = _pair(provider, "TargetDomainName", "TargetUserName")

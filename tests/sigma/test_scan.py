@@ -250,3 +250,29 @@ def test_progress_ends_at_its_total() -> None:
     found = rule({"s": {"F": "a"}}, product="windows")
     scan(windows_engine([{"F": "a"}, {"Channel": "System"}]), [found], lambda *call: calls.append(call))
     assert calls == [(1, 2), (2, 2)]
+
+
+def test_a_services_name_is_nobodys_account() -> None:
+    changed = {
+        "Channel": "System",
+        "EventID": 7040,
+        "param1": "Volume Shadow Copy",
+        "param2": "demand start",
+        "param3": "10.1.1.1",
+    }
+    found = rule({"s": {"EventID": 7040}}, product="windows", service="system")
+    (hit,) = scan(windows_engine([changed]), [found]).hits.to_pylist()
+    assert (hit["account"], hit["src_ip"]) == (None, None)
+
+
+def test_who_came_by_remote_desktop() -> None:
+    event = {
+        "Channel": "Microsoft-Windows-TerminalServices-RemoteConnectionManager/Operational",
+        "EventID": 1149,
+        "Param1": "maint",
+        "Param2": "HOSP",
+        "Param3": "10.8.0.4",
+    }
+    found = rule({"s": {"EventID": 1149}}, product="windows")
+    (hit,) = scan(windows_engine([event]), [found]).hits.to_pylist()
+    assert (hit["account"], hit["src_ip"]) == ("HOSP\\maint", "10.8.0.4")
