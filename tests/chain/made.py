@@ -66,8 +66,11 @@ class Logs:
         )
 
 
-def engine_of(logs: Logs, stages: Sequence[Stage] = ()) -> Engine:
-    """Return an engine with the views of a case that holds these logs, in the order given."""
+def engine_of(logs: Logs, stages: Sequence[Stage] = (), views: Sequence[str] = ()) -> Engine:
+    """Return an engine with the views of a case that holds these logs, in the order given.
+
+    Only the meaning views that `stages` and `views` need, all if neither is given: binding all takes long.
+    """
     engine = Engine()
     wanted: dict[str, set[str]] = defaultdict(set)
     for needs in [*(view.needs for view in meaning_views()), needs_of(stages or load_stages())]:
@@ -100,15 +103,14 @@ def engine_of(logs: Logs, stages: Sequence[Stage] = ()) -> Engine:
         engine.register(
             name, pa.Table.from_pylist(records, pa.schema([(c, pa.string()) for c in ("site", *columns)]))
         )
-    for view in _views_for(stages):
+    for view in _views_for([*(name for stage in stages for name in stage.sql.needs), *views]):
         engine.run(f"CREATE VIEW {quoted(view.header['view'])} AS {view.body}")
     return engine
 
 
-def _views_for(stages: Iterable[Stage]) -> list[SqlFile]:
-    """Return the meaning views that the stages read, all if none is named; binding all takes long."""
+def _views_for(names: list[str]) -> list[SqlFile]:
     views = {view.header["view"]: view for view in meaning_views()}
-    names = [name for stage in stages for name in stage.sql.needs] or list(views)
+    names = names or list(views)
     wanted: set[str] = set()
     while names:
         name = names.pop()
