@@ -41,8 +41,8 @@ _COMPUTED_ONCE = frozenset(
         "vpn_sessions",
     }
 )
-#: Meaning views with a row for nearly every event of their kind: computed once in small cases, since there the
-#: planning of nested views costs more than their rows. Above this number of events they stay views.
+#: Meaning views with a row for nearly every event of their kind: computed once in small cases, since there
+#: the planning of nested views costs more than their rows. Above this number of events they stay views.
 _COMPUTED_IF_SMALL = frozenset(
     {"authentications", "explicit_credentials", "logons", "network_flows", "processes", "share_access"}
 )
