@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types bench bundle clean
+.PHONY: help install demo test lint types bench bundle docs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ bench: install ## print speed and memory figures, with what they were measured o
 
 bundle: install ## build dist/bundle: wheels from which an offline machine installs
 	$(BIN)/python tools/bundle.py
+
+docs: install ## write docs/cli.md and the output in the READMEs from runs of the program
+	$(BIN)/python tools/cli_reference.py
+	$(BIN)/python tools/readme_output.py
 
 clean: ## remove what the targets above made (never a case folder of yours)
 	rm -rf $(VENV) dist demo bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,12 +1,13 @@
 """Write docs/cli.md from the help of every command.
 
-Usage: python tools/cli_reference.py
+Usage: python tools/cli_reference.py [--check]
 
-tests/test_docs.py fails while the file and the program differ.
+With --check nothing is written: the exit code is 1 if the file and the program differ.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,7 +51,9 @@ def reference() -> str:
 
 
 def main() -> None:
-    """Write the file."""
+    """Write the file, or compare it."""
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(TARGET.read_text(encoding="utf-8") != reference())
     TARGET.write_text(reference(), encoding="utf-8", newline="\n")
     print(TARGET)
 
