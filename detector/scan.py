@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from detector.case.sql_views import create_meaning_views
 from detector.case.store import Case
-from detector.chain.runner import Problem, run_stages
+from detector.chain.runner import Problem, run_stages, shared_views
 from detector.chain.stages import load_stages, needs_of
 from detector.incidents.build import build
+from detector.incidents.load import INCIDENT_VIEWS
 from detector.sigma.model import Pack, RuleProblem
 from detector.sigma.pack import default_cache_folder, default_rules_path, load_pack
 from detector.sigma.scan import scan as scan_rules
@@ -49,10 +51,11 @@ def scan(case: Case, rules: Iterable[Path] = (), progress: Progress | None = Non
     site = case.site()
     zone = "" if site.time_zone is None else site.time_zone.key
     with case.locked():
-        with case.connect(needs_of(stages)) as engine:
+        with case.connect(needs_of(stages), meaning=False) as engine:
             found = scan_rules(engine, pack.rules, lambda done, total: show("rules", done, total, ""))
             show("chain", 0, 2, "")
-            chain = run_stages(engine, stages, overrides=site.stages, time_zone=zone)
+            create_meaning_views(engine, (*needs_of(stages), *INCIDENT_VIEWS), shared_views(case.events()))
+            chain = run_stages(engine, stages, overrides=site.stages, time_zone=zone, shared=False)
             show("chain", 1, 2, "")
             engine.register("hits", found.hits)
             engine.register("findings", chain.findings)

@@ -9,7 +9,8 @@ the one in the file whose hash sorts first, so that the choice does not depend o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -64,40 +65,50 @@ SELECT evidence_id, evidence_offset FROM ranked WHERE evidence_id <> counted
 _ORIGIN = {"site", "evidence_id", "evidence_offset", "evidence_record"}
 
 
-def find_duplicates(engine: Engine, segments: Sequence[ReadSegment]) -> pa.Table:
+@dataclass(frozen=True)
+class Candidates:
+    """Evidence files, with their rank among copies, that may hold the same events of a view.
+
+    `numbered`: their record ids overlap with those of another; `unnumbered`: they hold events without one.
+    """
+
+    numbered: frozenset[tuple[str, int]]
+    unnumbered: frozenset[tuple[str, int]]
+
+
+def find_duplicates(engine: Engine, candidates: Mapping[str, Candidates]) -> pa.Table:
     """Return the events that do not count, columns as `DUPLICATE_COLUMNS`, ordered."""
-    ranks = {segment.evidence_id: 0 if segment.format == "evtx" else 1 for segment in segments}
     tables = [schema(DUPLICATE_COLUMNS).empty_table()]
-    for view, (numbered, unnumbered) in sorted(_candidates(segments).items()):
+    for view, each in sorted(candidates.items()):
         fields = ", ".join(
             f'c{index} := part."{name}"'
             for index, name in enumerate(engine.columns(view))
             if name not in _ORIGIN
         )
-        for sql, evidence in ((_NUMBERED, numbered), (_UNNUMBERED, unnumbered)):
+        for sql, evidence in ((_NUMBERED, each.numbered), (_UNNUMBERED, each.unnumbered)):
             if len(evidence) < 2:
                 continue
-            chosen = sorted(evidence)
-            engine.register(
-                "candidates", pa.table({"evidence_id": chosen, "rank": [ranks[each] for each in chosen]})
-            )
+            ids, ranks = zip(*sorted(evidence), strict=True)
+            engine.register("candidates", pa.table({"evidence_id": list(ids), "rank": list(ranks)}))
             found = engine.execute(sql.format(view=view, fields=fields))
             tables.append(found.append_column("view", pa.array([view] * found.num_rows, pa.string())))
-    result = pa.concat_tables(tables)
-    return result.sort_by(
+    return pa.concat_tables(tables).sort_by(
         [("view", "ascending"), ("evidence_id", "ascending"), ("evidence_offset", "ascending")]
     )
 
 
-def _candidates(segments: Iterable[ReadSegment]) -> dict[str, tuple[set[str], set[str]]]:
-    """Return view -> (evidence whose record ids overlap with another's, evidence without record ids)."""
+def duplicate_candidates(segments: Iterable[ReadSegment]) -> dict[str, Candidates]:
+    """Return the views that may hold duplicates, and in which evidence, from the journal alone."""
     ranges: dict[tuple[str, str], list[tuple[int, int, str]]] = defaultdict(list)
-    found: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    numbered: dict[str, set[str]] = defaultdict(set)
+    unnumbered: dict[str, set[str]] = defaultdict(set)
+    ranks: dict[str, int] = {}
     for segment in segments:
+        ranks[segment.evidence_id] = 0 if segment.format == "evtx" else 1
         for each in segment.channels:
             view = view_of(each.channel)
             if each.first_record_id is None or each.last_record_id is None:
-                found[view][1].add(segment.evidence_id)
+                unnumbered[view].add(segment.evidence_id)
             else:
                 key = (view, each.computer.lower())
                 ranges[key].append((each.first_record_id, each.last_record_id, segment.evidence_id))
@@ -106,7 +117,13 @@ def _candidates(segments: Iterable[ReadSegment]) -> dict[str, tuple[set[str], se
         reach, holder = -1, ""
         for first, last, evidence_id in spans:
             if first <= reach and evidence_id != holder:
-                found[view][0].update((evidence_id, holder))
+                numbered[view].update((evidence_id, holder))
             if last > reach:
                 reach, holder = last, evidence_id
-    return found
+    return {
+        view: Candidates(
+            frozenset((each, ranks[each]) for each in numbered[view]),
+            frozenset((each, ranks[each]) for each in unnumbered[view]),
+        )
+        for view in sorted({*numbered, *(view for view, ids in unnumbered.items() if len(ids) > 1)})
+    }

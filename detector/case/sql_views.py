@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,7 +18,7 @@ import pyarrow as pa
 from detector.case.channels import view_of
 from detector.case.journal import Part
 from detector.engines import Engine
-from detector.errors import StageError
+from detector.errors import QueryError, StageError
 from detector.tables.network import FIREWALL_COLUMNS, VPN_COLUMNS
 from detector.tables.windows import WINDOWS_COLUMNS
 
@@ -107,13 +108,19 @@ def meaning_views() -> tuple[SqlFile, ...]:
 
 
 def create_base_views(
-    engine: Engine, root: str, parts: Iterable[Part], dropped: Collection[str], more: Needs
+    engine: Engine,
+    root: str,
+    parts: Iterable[Part],
+    dropped: Collection[str],
+    more: Needs,
+    only: Collection[str] | None = None,
 ) -> None:
     """Create `windows`, one view per channel, `firewall` and `vpn`.
 
     `root` is the case folder with a slash at its end. `dropped` names the base views some of whose rows are
     duplicates (table `duplicates`). `more` are columns that SQL will ask for beyond those of the meaning
-    views; what the case lacks of them is NULL.
+    views; what the case lacks of them is NULL. `only` restricts the views to those that SQL will name, None
+    means all.
     """
     windows: dict[str, list[Part]] = defaultdict(list)
     others: dict[str, list[Part]] = defaultdict(list)
@@ -125,34 +132,48 @@ def create_base_views(
     fixed = {"firewall": FIREWALL_COLUMNS, "vpn": VPN_COLUMNS, "windows": WINDOWS_COLUMNS}
     wanted = _wanted_columns(more)
     for view in sorted(windows.keys() | {name for name in wanted if name.startswith("windows_")}):
+        if only is not None and view not in only:
+            continue
         columns = _windows_columns(windows.get(view, []), wanted.get(view, frozenset()))
         _create(engine, root, view, columns, windows.get(view, []), view in dropped)
     everything = [part for group in windows.values() for part in group]
     for name, source in (("windows", everything), ("firewall", others["firewall"]), ("vpn", others["vpn"])):
+        if only is not None and name not in only:
+            continue
         columns = {column: (True, _SQL_TYPES[kind]) for column, kind in fixed[name].items()}
         _create(engine, root, name, columns, source, name in dropped)
 
 
-def create_meaning_views(engine: Engine, wanted: Collection[str] | None = None) -> None:
+def create_meaning_views(
+    engine: Engine, wanted: Collection[str] | None = None, as_tables: Collection[str] = ()
+) -> None:
     """Create the views of `detector/case/views/` on the base views; raises QueryError if one is wrong.
 
-    `wanted` restricts them to these names and what they need; None means all.
+    `wanted` restricts them to these names and what they need; None means all. Those in `as_tables` are
+    computed now and kept as temporary tables, for SQL that asks them many times.
     """
-    chosen = None if wanted is None else _with_needs(wanted)
+    chosen = None if wanted is None else with_needs(wanted)
     for view in meaning_views():
         if chosen is None or view.view in chosen:
-            engine.run(f"CREATE OR REPLACE VIEW {quoted(view.view)} AS {view.body}")
+            name = quoted(view.view)
+            if view.view in as_tables:
+                # What cannot be computed stays a view: only the SQL that reads it then fails, and says why.
+                with suppress(QueryError):
+                    engine.run(f"CREATE TEMP TABLE {name} AS {view.body}")
+                    continue
+            engine.run(f"CREATE VIEW {name} AS {view.body}")
 
 
-def _with_needs(names: Iterable[str]) -> set[str]:
+def with_needs(names: Iterable[str]) -> set[str]:
+    """Return these names with all views that they need, down to the base views."""
     known = {view.view: view for view in meaning_views()}
     chosen: set[str] = set()
-    waiting = [name for name in names if name in known]
+    waiting = list(names)
     while waiting:
         name = waiting.pop()
         if name not in chosen:
             chosen.add(name)
-            waiting += [need for need in known[name].needs if need in known]
+            waiting += known[name].needs if name in known else ()
     return chosen
 
 

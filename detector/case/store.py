@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from detector import __version__
 from detector.case.channels import view_of
-from detector.case.duplicates import DUPLICATE_COLUMNS, find_duplicates
+from detector.case.duplicates import DUPLICATE_COLUMNS, duplicate_candidates, find_duplicates
 from detector.case.journal import Journal, ReadSegment, parse_time
 from detector.case.lock import exclusive
 from detector.case.site import Site, load_site
-from detector.case.sql_views import Needs, create_base_views, create_meaning_views
+from detector.case.sql_views import Needs, create_base_views, create_meaning_views, with_needs
 from detector.case.writer import read_parquet, rows_table, write_parquet
 from detector.engines import Engine
 from detector.errors import CaseError
@@ -115,24 +115,29 @@ class Case:
         return exclusive(self.path / "case.lock")
 
     def connect(
-        self, needs: Needs | None = None, meaning: Collection[str] | None = None
+        self,
+        needs: Needs | None = None,
+        views: Collection[str] | None = None,
+        meaning: bool = True,
     ) -> AbstractContextManager[Engine]:
         """Open an engine on which the views of the case exist; see docs/architecture.md for their names.
 
         `needs` are base views and columns that SQL will name though the case may lack them: view -> columns.
-        `meaning` names the meaning views that SQL will ask for, which saves the time to make the others; None
-        means all. SQL can read nothing but the case and write nothing.
+        `views` names the views that SQL will ask for, which saves the time to make the others; None means
+        all. Without `meaning`, only base views are made. SQL can read nothing but the case and write nothing.
         """
-        return self._connect(needs or {}, meaning)
+        return self._connect(needs or {}, views, meaning)
 
     @contextmanager
-    def _connect(self, needs: Needs, meaning: Collection[str] | None) -> Iterator[Engine]:
+    def _connect(self, needs: Needs, views: Collection[str] | None, meaning: bool) -> Iterator[Engine]:
+        chosen = None if views is None else with_needs(views)
         with Engine(temp_directory=self.path / "tmp") as engine:
             root = self.path.resolve().as_posix() + "/"
             dropped = self._register(engine)
-            create_base_views(engine, root, self.journal.parts(), dropped, needs)
+            create_base_views(engine, root, self.journal.parts(), dropped, needs, chosen)
             engine.restrict([self.path.resolve() / "tables", self.path.resolve() / "tmp"])
-            create_meaning_views(engine, meaning)
+            if meaning:
+                create_meaning_views(engine, chosen)
             yield engine
 
     def _register(self, engine: Engine) -> set[str]:
@@ -189,6 +194,10 @@ class Case:
         rows.sort(key=lambda row: (row["path"], row["evidence_id"]))
         return rows_table(rows, schema(EVIDENCE_COLUMNS))
 
+    def events(self) -> int:
+        """Return the number of events that were stored, duplicates among them."""
+        return sum(segment.events for segment in self.journal.segments())
+
     def incomplete(self) -> list[str]:
         """Return the paths of files of which an interrupted ingest has read only a part."""
         read: dict[str, set[int]] = defaultdict(set)
@@ -208,10 +217,11 @@ class Case:
 
     def find_duplicates(self) -> int:
         """Find the events that more than one evidence file holds, store them, and return their number."""
+        candidates = duplicate_candidates(self.journal.segments())
         with Engine(temp_directory=self.path / "tmp") as engine:
-            engine.register("duplicates", schema(DUPLICATE_COLUMNS).empty_table())
-            create_base_views(engine, self.path.resolve().as_posix() + "/", self.journal.parts(), (), {})
-            found = find_duplicates(engine, list(self.journal.segments()))
+            root = self.path.resolve().as_posix() + "/"
+            create_base_views(engine, root, self.journal.parts(), (), {}, candidates)
+            found = find_duplicates(engine, candidates)
         write_parquet(found, self.path / "tables" / "duplicates.parquet")
         return int(found.num_rows)
 

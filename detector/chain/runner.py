@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from detector.case.sql_views import meaning_views, quoted
+from detector.case.sql_views import meaning_views, quoted, with_needs
 from detector.chain.stages import Stage, Value, load_stages, needs_of
 from detector.errors import QueryError, StageError
 from detector.tables.results import FINDING_COLUMNS, LEVELS, schema
@@ -85,12 +85,14 @@ def run_stages(
     *,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
     time_zone: str = "",
+    shared: bool = True,
 ) -> ChainResult:
     """Run stages on an engine that has the views of a case.
 
     `overrides` are values of parameters by stage id (`[stages.<id>]` of site.toml); `time_zone` is the IANA
     name by which hours of the day are told, empty if unknown. A stage that fails is a problem in the result,
-    never an exception; an override for a stage or parameter that does not exist raises StageError.
+    never an exception; an override for a stage or parameter that does not exist raises StageError. Without
+    `shared`, the caller has made the views that stages share (`shared_views`) tables already.
     """
     chosen = load_stages() if stages is None else stages
     given = overrides or {}
@@ -99,7 +101,7 @@ def run_stages(
     rows: list[dict[str, Any]] = []
     problems: list[Problem] = []
     filled = [(stage, stage.values(given.get(stage.id, {}), {"time_zone": time_zone})) for stage in chosen]
-    with _computed_once(engine, chosen):
+    with _computed_once(engine, chosen) if shared else nullcontext():
         for stage, values in filled:
             try:
                 rows.extend(_run(engine, stage, values))
@@ -109,21 +111,19 @@ def run_stages(
     return ChainResult(pa.Table.from_pylist(rows, schema=schema(FINDING_COLUMNS)), tuple(problems))
 
 
+def shared_views(events: int) -> frozenset[str]:
+    """Return the meaning views worth computing once for a run over a case of so many events."""
+    return _COMPUTED_ONCE | _COMPUTED_IF_SMALL if events <= _SMALL else _COMPUTED_ONCE
+
+
 @contextmanager
 def _computed_once(engine: Engine, stages: Iterable[Stage]) -> Iterator[None]:
     """Hold the views that these stages share as temporary tables, which hide the views of the same name."""
-    views = {view.header.get("view", view.name.removesuffix(".sql")): view for view in meaning_views()}
-    wanted: set[str] = set()
-    open_names = [name for stage in stages for name in stage.sql.needs]
-    while open_names:
-        name = open_names.pop()
-        if name in views and name not in wanted:
-            wanted.add(name)
-            open_names.extend(views[name].needs)
-    wanted &= _COMPUTED_ONCE | _COMPUTED_IF_SMALL if _is_small(engine) else _COMPUTED_ONCE
+    needed = with_needs(name for stage in stages for name in stage.sql.needs)
+    wanted = needed & shared_views(_count(engine))
     made: list[str] = []
     try:
-        for name in views:  # in the order in which each finds what it needs
+        for name in [view.view for view in meaning_views()]:  # each finds what it needs
             if name in wanted:
                 # A view that fails stays a view: the stage that reads it then reports the reason.
                 with suppress(QueryError):
@@ -135,12 +135,12 @@ def _computed_once(engine: Engine, stages: Iterable[Stage]) -> Iterator[None]:
             engine.run(f"DROP TABLE temp.{quoted(name)}")
 
 
-def _is_small(engine: Engine) -> bool:
+def _count(engine: Engine) -> int:
     counted = engine.execute(
         "SELECT (SELECT count(*) FROM windows) + (SELECT count(*) FROM firewall)"
         " + (SELECT count(*) FROM vpn) AS n"
     )
-    return bool(counted.column("n")[0].as_py() <= _SMALL)
+    return int(counted.column("n")[0].as_py())
 
 
 def _run(engine: Engine, stage: Stage, values: Mapping[str, Value]) -> Iterable[dict[str, Any]]:

@@ -46,7 +46,7 @@ def hits(case_path: Path, output_format: str, output: Path | None, level: str) -
     case = open_case(case_path)
     if not case.scanned():
         note(f"nothing was scanned yet: run  detector scan --case {case_path}")
-    with case.connect(meaning=()) as engine, text_output(output) as stream:
+    with case.connect(meaning=False) as engine, text_output(output) as stream:
         rows = hit_rows(engine, level, events=output_format == "jsonl")
         if output_format == "jsonl":
             for row in rows:

@@ -53,7 +53,7 @@ def query(sql: str, case_path: Path, output_format: str, output: Path | None, li
       detector query --case mycase "SELECT host, account, count(*) FROM logons GROUP BY ALL ORDER BY 3 DESC"
     """
     check_read_only(sql)
-    with open_case(case_path).connect(meaning=named_views(sql)) as engine, text_output(output) as stream:
+    with open_case(case_path).connect(views=named_views(sql)) as engine, text_output(output) as stream:
         cut = write_batches(engine.batches(sql), output_format, stream, limit, console(stream))
     if cut:
         note(f"only the first {limit:,} rows are shown: see --limit, or --format jsonl for all")

@@ -13,6 +13,7 @@ from detector.cli import scan as scan_command
 from detector.cli.common import case_option, note
 from detector.cli.report_options import language_option, style_of, write_lines
 from detector.cli.scan import rules_option
+from detector.report.evidence_reference import EVENT_VIEWS
 from detector.report.output import incidents_output, timeline_output
 
 
@@ -49,6 +50,6 @@ def run(
 def _show(case: Case, lang: str, zone: str | None) -> None:
     """Print the incidents, and the timeline of each."""
     style = style_of(case, lang, zone, None)
-    with case.connect(meaning=()) as engine:
+    with case.connect(views=EVENT_VIEWS) as engine:
         write_lines(incidents_output(engine, "table", style), None)
         write_lines(timeline_output(engine, "table", style, None, False), None)

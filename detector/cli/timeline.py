@@ -8,6 +8,7 @@ import click
 
 from detector.cli.common import case_option, format_option, note, open_case, output_option
 from detector.cli.report_options import language_option, style_of, write_lines, zone_option
+from detector.report.evidence_reference import EVENT_VIEWS
 from detector.report.output import FORMATS, choose_incident, timeline_output
 
 
@@ -44,6 +45,6 @@ def timeline(
     if not case.scanned():
         note(f"nothing was scanned yet: run  detector scan --case {case_path}")
     style = style_of(case, lang, tz, output)
-    with case.connect(meaning=()) as engine:
+    with case.connect(views=EVENT_VIEWS) as engine:
         chosen = choose_incident(engine, incident) if incident is not None else None
         write_lines(timeline_output(engine, output_format, style, chosen, not_joined), output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +32,8 @@ class Engine:
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": memory,
             "threads": os.cpu_count() or 1,
-            "preserve_insertion_order": False,
+            # Without it, the rows of an ORDER BY leave DuckDB 2.0 in the order of its threads.
+            "preserve_insertion_order": True,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
@@ -57,7 +59,11 @@ class Engine:
     def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> pa.Table:
         """Run one statement and return its whole result; raises QueryError with DuckDB's message."""
         try:
-            return self._query(sql, parameters).to_arrow_table()
+            # A relation, which DuckDB would rather have here, is planned twice; the copy of the rows that it
+            # warns of costs less than that, since results that are asked for whole are small.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                return self._connection.execute(sql, parameters or None).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(str(error)) from error
 

@@ -23,6 +23,10 @@ Names = set[tuple[str, str]]
 _OWN_BASES = frozenset({"site", "own", "machine"})
 
 
+#: The meaning views that incidents are built from.
+INCIDENT_VIEWS = ("logons", "vpn_sessions", "host_addresses")
+
+
 def host_names(engine: Engine) -> tuple[Names, list[AddressUse], Names]:
     """Return all host names as (site, name), the uses of addresses, and the names of the sites' own hosts."""
     names: Names = set()

@@ -96,6 +96,10 @@ _VIEWS = {
 }
 
 
+#: The views that references are read from.
+EVENT_VIEWS = tuple(_VIEWS)
+
+
 def _reference(
     key: Key, files: Mapping[str, Mapping[str, Any]], row: Mapping[str, Any], is_line: bool
 ) -> EvidenceReference:

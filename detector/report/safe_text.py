@@ -101,8 +101,15 @@ _NEVER_FIRST = "、。，．・：；？！）］｝」』】〉》ーぁぃぅ�
 _NEVER_LAST = "（［｛「『【〈《"
 
 
+#: Words with the space before them; further spaces stand alone.
+_WORDS = re.compile(r" [^ ]*|[^ ]+")
+
+
 def _pieces(text: str, columns: int) -> list[str]:
     """Cut the text where a line may be broken: before a space, and around wide characters."""
+    if text.isascii():
+        words = _WORDS.findall(text)
+        return [word[at : at + columns] for word in words for at in range(0, len(word), columns)]
     pieces: list[str] = []
     for char in text:
         last = pieces[-1][-1] if pieces else " "

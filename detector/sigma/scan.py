@@ -30,6 +30,8 @@ from detector.tables.steps import step_of
 
 #: Rules evaluated by one query.
 BATCH = 200
+#: Up to this number of events, planning a query costs more than holding its rows.
+FEW_EVENTS = 100_000
 
 Progress = Callable[[int, int], None]
 
@@ -68,6 +70,7 @@ class _Scan:
         self._problems: dict[int, RuleProblem] = {}
         self._evaluated: set[int] = set()
         self._event_ids: dict[str, frozenset[int]] = {}
+        self._small: bool | None = None
 
     def run(self) -> ScanResult:
         work = list(self._work())
@@ -154,7 +157,7 @@ class _Scan:
             f"WHERE \"lower({_inner(name)})\" <> ''"
             for number, name in enumerate(fields)
         )
-        for batch in self._engine.batches(f"WITH base AS ({base}) {branches}"):
+        for batch in self._rows(f"WITH base AS ({base}) {branches}"):
             numbers, values = batch.column(0), batch.column(1)
             for number in pc.unique(numbers).to_pylist():
                 index.add(fields[number], pc.filter(values, pc.equal(numbers, number)))
@@ -186,7 +189,7 @@ class _Scan:
         tests = ", ".join(f"CASE WHEN {self._rules[index].where} THEN true END" for index in indexes)
         found = _Hits()
         sql = f'SELECT "evidence id", "evidence offset", {tests} FROM ({base})'
-        for batch in self._engine.batches(sql):
+        for batch in self._rows(sql):
             evidence, offsets = batch.column(0), batch.column(1)
             for position, index in enumerate(indexes):
                 verdicts = batch.column(position + 2)
@@ -197,6 +200,16 @@ class _Scan:
                 found.offsets.extend(offsets.take(rows).to_pylist())
                 found.rules.extend([index] * len(rows))
         return found
+
+    def _rows(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a query; whole where there are few events, since streaming plans it twice."""
+        if self._small is None:
+            known = self._engine.has("windows")
+            counted = (
+                self._engine.execute("SELECT count(*) AS n FROM windows")["n"][0].as_py() if known else 0
+            )
+            self._small = known and counted <= FEW_EVENTS
+        yield from self._engine.execute(sql).to_batches() if self._small else self._engine.batches(sql)
 
     def _described(self, provider: Provider, hits: _Hits) -> pa.Table:
         """Return hits as rows of `hits`, with time, host, account, … read from their events."""

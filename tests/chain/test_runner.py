@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 import pyarrow as pa
 import pytest
 
@@ -127,3 +129,13 @@ def test_all_stages_are_well_formed() -> None:
         assert len(stage.finds) > 40, stage.id
         assert all(len(parameter.why) > 15 for parameter in stage.parameters), stage.id
     assert "windows_security" in needs_of(stages) or "logons" in needs_of(stages)
+
+
+def test_every_stage_of_the_package_is_one_select() -> None:
+    folder = files("detector.chain.stages")
+    texts = {
+        entry.name: entry.read_text("utf-8") for entry in folder.iterdir() if entry.name.endswith(".sql")
+    }
+    assert {parse_stage(name, text).id for name, text in texts.items()} == {
+        stage.id for stage in load_stages()
+    }

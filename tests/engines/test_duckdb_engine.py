@@ -101,3 +101,12 @@ def test_times_come_back_with_their_zone() -> None:
     with Engine() as engine:
         table = engine.execute("SELECT TIMESTAMPTZ '2022-10-31 04:00:00.123456+09' t")
     assert table.to_pylist()[0]["t"].isoformat() == "2022-10-30T19:00:00.123456+00:00"
+
+
+def test_ordered_rows_come_in_their_order() -> None:
+    sql = "SELECT hash(range) AS h FROM range(300000) ORDER BY h"
+    with Engine() as engine:
+        for _ in range(5):
+            whole = engine.execute(sql).column("h").to_pylist()
+            streamed = [value for batch in engine.batches(sql) for value in batch.column(0).to_pylist()]
+            assert whole == streamed == sorted(whole)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from detector.report.csv_output import csv_lines
 from detector.report.markdown import markdown_table
 from detector.report.safe_text import (
+    _pieces,
     csv_cell,
     markdown_text,
     padded,
@@ -109,3 +110,9 @@ def test_japanese_takes_two_columns_and_no_line_begins_with_a_full_stop() -> Non
     assert padded("横展開", 8) == "横展開  "
     lines = wrapped("攻撃者はホスト間を移動した。証跡が残る。", 28)
     assert all(not line.lstrip().startswith(("。", "、")) for line in lines)
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=60), st.integers(2, 30))
+def test_the_short_way_for_ascii_breaks_where_the_long_way_does(text: str, columns: int) -> None:
+    # A wide character at the end is a piece of its own, and sends the same text the long way.
+    assert _pieces(text + "語", columns) == [*_pieces(text, columns), "語"]

@@ -67,6 +67,15 @@ class Stage:
 
 def parse_stage(name: str, text: str) -> Stage:
     """Read a stage from the text of its file; raises StageError that names the file and what is wrong."""
+    stage = _read_stage(name, text)
+    try:
+        check_read_only(stage.sql.body)
+    except QueryError as error:
+        raise StageError(f"{name}: {error}") from error
+    return stage
+
+
+def _read_stage(name: str, text: str) -> Stage:
     sql = parse_sql_file(name, text)
     header = sql.header
     for key in _REQUIRED:
@@ -100,10 +109,13 @@ def parse_stage(name: str, text: str) -> Stage:
 
 @cache
 def load_stages() -> tuple[Stage, ...]:
-    """Return the stages of the package, ordered by id; raises StageError if one is wrong."""
+    """Return the stages of the package, ordered by id; raises StageError if a header is wrong.
+
+    Their SQL, which a test parses, is not parsed here: that is done once more when it runs.
+    """
     folder = files("detector.chain.stages")
     return tuple(
-        parse_stage(entry.name, entry.read_text(encoding="utf-8"))
+        _read_stage(entry.name, entry.read_text(encoding="utf-8"))
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
         if entry.name.endswith(".sql")
     )
@@ -143,10 +155,6 @@ def _check_body(name: str, sql: SqlFile, parameters: tuple[Parameter, ...]) -> N
     if declared != used:
         odd = ", ".join(sorted(declared ^ used))
         raise StageError(f"{name}: parameters declared in the header and used in the SQL differ: {odd}")
-    try:
-        check_read_only(sql.body)
-    except QueryError as error:
-        raise StageError(f"{name}: {error}") from error
 
 
 def _placeholders(body: str) -> set[str]:
