@@ -100,10 +100,9 @@ def bench_run() -> None:
             print(f"run: first start, cold rule cache {run.seconds:.2f} s")
     times.sort()
     limit = 6 * bare + 3
-    print(
-        f"run: {count:,} events of {folder}: median {times[1]:.2f} s ({times[0]:.2f} to {times[2]:.2f}); "
-        f"bare evtx iteration {bare:.3f} s; target 6 x bare + 3 s = {limit:.2f} s; memory {run.memory:.0f} MiB"
-    )
+    spread = f"median {times[1]:.2f} s ({times[0]:.2f} to {times[2]:.2f})"
+    print(f"run: {count:,} events of {folder}: {spread}; memory {run.memory:.0f} MiB")
+    print(f"run: bare evtx iteration {bare:.3f} s; target 6 x bare + 3 s = {limit:.2f} s")
 
 
 def logs_for_ingest() -> Path:
@@ -135,10 +134,9 @@ def bench_ingest() -> None:
     shutil.rmtree(case, ignore_errors=True)
     logs = [str(path) for path in sorted(folder.iterdir()) if path.is_dir()]
     run = measured("ingest", *logs, "--case", str(case))
-    print(
-        f"ingest: {count:,} EVTX events ({size:.0f} MB) in {run.seconds:.2f} s: "
-        f"{count / run.seconds:,.0f} events/s (target 60,000); peak memory {run.memory:.0f} MiB (target below 1,024); bare iteration {bare:.2f} s"
-    )
+    rate = f"{count / run.seconds:,.0f} events/s (target 60,000)"
+    print(f"ingest: {count:,} EVTX events ({size:.0f} MB) in {run.seconds:.2f} s: {rate}")
+    print(f"ingest: peak memory {run.memory:.0f} MiB (target below 1,024); bare iteration {bare:.2f} s")
     again = measured("ingest", *logs, "--case", str(case))
     print(f"ingest: the same again (nothing new) in {again.seconds:.2f} s")
     scanned = measured("scan", "--case", str(case))
