@@ -51,7 +51,7 @@ def scan(case: Case, rules: Iterable[Path] = (), progress: Progress | None = Non
     site = case.site()
     zone = "" if site.time_zone is None else site.time_zone.key
     with case.locked():
-        with case.connect(needs_of(stages), meaning=False) as engine:
+        with case.connect(needs_of(stages), meaning=False, many_queries=True) as engine:
             found = scan_rules(engine, pack.rules, lambda done, total: show("rules", done, total, ""))
             show("chain", 0, 2, "")
             create_meaning_views(engine, (*needs_of(stages), *INCIDENT_VIEWS), shared_views(case.events()))

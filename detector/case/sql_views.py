@@ -114,14 +114,17 @@ def create_base_views(
     dropped: Collection[str],
     more: Needs,
     only: Collection[str] | None = None,
+    as_tables: bool = False,
 ) -> None:
     """Create `windows`, one view per channel, `firewall` and `vpn`.
 
     `root` is the case folder with a slash at its end. `dropped` names the base views some of whose rows are
     duplicates (table `duplicates`). `more` are columns that SQL will ask for beyond those of the meaning
     views; what the case lacks of them is NULL. `only` restricts the views to those that SQL will name, None
-    means all.
+    means all. With `as_tables` they are read now, into temporary tables: where a small case is asked many
+    times, planning to read its files again costs more than reading them once.
     """
+    kind = "TEMP TABLE" if as_tables else "VIEW"
     windows: dict[str, list[Part]] = defaultdict(list)
     others: dict[str, list[Part]] = defaultdict(list)
     for part in parts:
@@ -135,13 +138,13 @@ def create_base_views(
         if only is not None and view not in only:
             continue
         columns = _windows_columns(windows.get(view, []), wanted.get(view, frozenset()))
-        _create(engine, root, view, columns, windows.get(view, []), view in dropped)
+        _create(engine, kind, view, _select(root, columns, windows.get(view, []), view in dropped))
     everything = [part for group in windows.values() for part in group]
     for name, source in (("windows", everything), ("firewall", others["firewall"]), ("vpn", others["vpn"])):
         if only is not None and name not in only:
             continue
         columns = {column: (True, _SQL_TYPES[kind]) for column, kind in fixed[name].items()}
-        _create(engine, root, name, columns, source, name in dropped)
+        _create(engine, kind, name, _select(root, columns, source, name in dropped))
 
 
 def create_meaning_views(
@@ -206,26 +209,25 @@ def _windows_columns(parts: Iterable[Part], wanted: Collection[str]) -> dict[str
     return columns
 
 
-def _create(
-    engine: Engine,
-    root: str,
-    view: str,
-    columns: Mapping[str, tuple[bool, str]],
-    parts: Collection[Part],
-    has_duplicates: bool,
-) -> None:
+def _create(engine: Engine, kind: str, view: str, select: str) -> None:
+    engine.run(f"CREATE {kind} {quoted(view)} AS {select}")
+
+
+def _select(
+    root: str, columns: Mapping[str, tuple[bool, str]], parts: Collection[Part], has_duplicates: bool
+) -> str:
+    """Return the SQL of a base view over its part files."""
     listed = ", ".join(
         f"part.{quoted(name)}" if exists and parts else f"CAST(NULL AS {kind}) AS {quoted(name)}"
         for name, (exists, kind) in columns.items()
     )
     if not parts:
-        engine.run(f"CREATE VIEW {quoted(view)} AS SELECT {listed} WHERE false")
-        return
+        return f"SELECT {listed} WHERE false"
     paths = ", ".join(text_literal(root + part.file) for part in sorted(parts, key=lambda part: part.file))
     sql = f"SELECT {listed} FROM read_parquet([{paths}], union_by_name = true) AS part"
     if has_duplicates:
         sql += " ANTI JOIN duplicates USING (evidence_id, evidence_offset)"
-    engine.run(f"CREATE VIEW {quoted(view)} AS {sql}")
+    return sql
 
 
 def quoted(name: str) -> str:

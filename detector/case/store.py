@@ -58,6 +58,10 @@ _RESULTS: dict[str, dict[str, pa.DataType]] = {
 }
 
 
+#: Up to this number of events a case is read into memory where many queries follow: some 100 MB.
+_SMALL_CASE = 50_000
+
+
 class Case:
     """A case folder. `create` makes one or opens an existing one, `open` only opens."""
 
@@ -119,22 +123,26 @@ class Case:
         needs: Needs | None = None,
         views: Collection[str] | None = None,
         meaning: bool = True,
+        many_queries: bool = False,
     ) -> AbstractContextManager[Engine]:
         """Open an engine on which the views of the case exist; see docs/architecture.md for their names.
 
         `needs` are base views and columns that SQL will name though the case may lack them: view -> columns.
         `views` names the views that SQL will ask for, which saves the time to make the others; None means
-        all. Without `meaning`, only base views are made. SQL can read nothing but the case and write nothing.
+        all. Without `meaning`, only base views are made. With `many_queries`, a small case is read into
+        memory first. SQL can read nothing but the case and write nothing.
         """
-        return self._connect(needs or {}, views, meaning)
+        return self._connect(needs or {}, views, meaning, many_queries and self.events() <= _SMALL_CASE)
 
     @contextmanager
-    def _connect(self, needs: Needs, views: Collection[str] | None, meaning: bool) -> Iterator[Engine]:
+    def _connect(
+        self, needs: Needs, views: Collection[str] | None, meaning: bool, in_memory: bool
+    ) -> Iterator[Engine]:
         chosen = None if views is None else with_needs(views)
         with Engine(temp_directory=self.path / "tmp") as engine:
             root = self.path.resolve().as_posix() + "/"
             dropped = self._register(engine)
-            create_base_views(engine, root, self.journal.parts(), dropped, needs, chosen)
+            create_base_views(engine, root, self.journal.parts(), dropped, needs, chosen, in_memory)
             engine.restrict([self.path.resolve() / "tables", self.path.resolve() / "tmp"])
             if meaning:
                 create_meaning_views(engine, chosen)
