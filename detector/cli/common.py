@@ -82,6 +82,11 @@ def console(stream: TextIO | None = None) -> Console:
     )
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s unless there is one."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def note(message: str) -> None:
     """Say something on standard error."""
     click.echo(message, err=True)

@@ -15,7 +15,7 @@ from detector.case.ingest import IngestOptions, IngestReport
 from detector.case.ingest import ingest as read_evidence
 from detector.case.site import load_site, zone_named
 from detector.case.store import Case
-from detector.cli.common import EXIT_INCOMPLETE, Command, case_option, note, progress_bar
+from detector.cli.common import EXIT_INCOMPLETE, Command, case_option, counted, note, progress_bar
 from detector.report.safe_text import terminal_text
 
 #: How many refusals are printed; `--json` prints all.
@@ -112,14 +112,15 @@ def print_report(report: IngestReport) -> None:
         for name in sorted(files):
             click.echo(f"{name:<18}{len(files[name]):>8,}{events[name]:>12,}{warnings[name]:>10,}")
     click.echo(
-        f"read {report.files:,} files: {report.events:,} events stored, {report.warnings:,} warnings"
+        f"read {counted(report.files, 'file')}: {counted(report.events, 'event')} stored, "
+        f"{counted(report.warnings, 'warning')}"
         + (
             f"; {report.duplicates:,} events of the case are in more than one file and count once"
             * bool(report.duplicates)
         )
     )
     if report.already:
-        click.echo(f"{len(report.already):,} files not read again: the case holds their content")
+        click.echo(f"{counted(len(report.already), 'file')} not read again: the case holds their content")
     if report.warnings:
         note("warnings say what could not be read: detector query --case DIR 'SELECT * FROM warnings'")
     if report.refused:

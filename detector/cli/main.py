@@ -11,7 +11,7 @@ import click
 from detector import __version__
 from detector.cli.common import EXIT_FAILED, EXIT_INTERRUPTED
 from detector.errors import DetectorError
-from detector.startup import leave_out_pandas
+from detector.startup import collect_garbage_less_often, leave_out_pandas
 
 #: Command -> module of `detector.cli` that defines it under the same name, in the order of `--help`.
 _COMMANDS: dict[str, str] = {
@@ -63,6 +63,7 @@ def cli() -> None:
 def main() -> None:
     """Run the program; every expected error is one message and an exit code, never a traceback."""
     leave_out_pandas()
+    collect_garbage_less_often()
     for stream in (sys.stdout, sys.stderr):
         # A Windows console or a pipe may have a code page that lacks Japanese: write what can be written.
         if hasattr(stream, "reconfigure"):

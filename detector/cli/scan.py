@@ -9,7 +9,15 @@ from pathlib import Path
 import click
 
 from detector.case.store import Case
-from detector.cli.common import EXIT_INCOMPLETE, Command, case_option, note, open_case, progress_bar
+from detector.cli.common import (
+    EXIT_INCOMPLETE,
+    Command,
+    case_option,
+    counted,
+    note,
+    open_case,
+    progress_bar,
+)
 from detector.report.safe_text import terminal_text
 from detector.scan import ScanReport
 from detector.scan import scan as scan_case
@@ -64,11 +72,11 @@ def exit_code(report: ScanReport) -> int:
 def print_report(report: ScanReport) -> None:
     """Print what ran and what came of it."""
     click.echo(
-        f"{report.rules:,} rules ({report.evaluated:,} could match): {report.hits:,} hits; "
-        f"{report.findings:,} findings of the chain; {report.incidents:,} incidents"
+        f"{counted(report.rules, 'rule')} ({report.evaluated:,} could match): {counted(report.hits, 'hit')}; "
+        f"{counted(report.findings, 'finding')} of the chain; {counted(report.incidents, 'incident')}"
     )
     if report.skipped:
-        note(f"{report.skipped:,} rules not run (log source not read, deprecated …): detector rules check")
+        note(f"{counted(report.skipped, 'rule')} not run (log source not read, deprecated …): detector rules check")
     problems = [str(problem) for problem in report.problems]
     problems += [f"stage {problem.stage}: {problem.reason}" for problem in report.stage_problems]
     for problem in problems[:_SHOWN]:

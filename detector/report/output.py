@@ -158,7 +158,8 @@ def _incidents_on_screen(engine: Engine, rows: Sequence[Mapping[str, Any]], styl
     loose = engine.execute("SELECT count(*) AS n FROM timeline WHERE incident_id IS NULL").to_pylist()[0]["n"]
     if loose:
         key = "not_joined_one" if loose == 1 else "not_joined"
-        yield from ("", *wrapped(texts.text("sentences", key, {"n": f"{loose:,}"}), style.columns))
+        hint = {"n": f"{loose:,}", "case": style.case}
+        yield from wrapped(texts.text("sentences", key, hint), style.columns)
 
 
 def _incident_cells(engine: Engine, rows: Sequence[Mapping[str, Any]], style: Style) -> Iterator[list[str]]:
