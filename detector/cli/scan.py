@@ -76,7 +76,8 @@ def print_report(report: ScanReport) -> None:
         f"{counted(report.findings, 'finding')} of the chain; {counted(report.incidents, 'incident')}"
     )
     if report.skipped:
-        note(f"{counted(report.skipped, 'rule')} not run (log source not read, deprecated …): detector rules check")
+        why = "log source not read, deprecated …: see detector rules check"
+        note(f"{counted(report.skipped, 'rule')} not run ({why})")
     problems = [str(problem) for problem in report.problems]
     problems += [f"stage {problem.stage}: {problem.reason}" for problem in report.stage_problems]
     for problem in problems[:_SHOWN]:
