@@ -763,6 +763,87 @@ def test_two_vpn_sessions_at_once() -> None:
     assert [row["details"]["other_session_from"] for row in found] == ["203.0.113.5"]
 
 
+def _session(begin: float, end: float, address: str, *, country: str | None = "Japan") -> list[Row]:
+    start = vpn(begin, "mealmaint", address)
+    columns = {**start.columns, "src_country": country}
+    return [
+        Row("vpn", begin, columns),
+        Row("vpn", end, {**columns, "event_type": "session_end", "outcome": None}),
+    ]
+
+
+def _break_in(*sessions: list[Row], more: tuple[Row, ...] = ()) -> list[dict[str, Any]]:
+    site = {
+        "site_accounts": [("mealmaint", "service", "meal supplier")],
+        "site_windows": SITE["site_windows"],
+    }
+    rows = [row for session in sessions for row in session]
+    return findings("initial_access_vpn_break_in", Logs((*rows, *more), site).numbered())
+
+
+def test_leaked_account_beside_its_owner_is_a_break_in_though_the_log_has_just_begun() -> None:
+    """The country stands in the firewall's line of the same address, as FortiGate writes it."""
+    place = Row(
+        "firewall",
+        13.6,
+        {"event_type": "traffic", "src_ip": "198.51.100.7", "src_country": "Netherlands", "device": "VPN1"},
+    )
+    home = Row(
+        "firewall",
+        13.2,
+        {"event_type": "traffic", "src_ip": "203.0.113.5", "src_country": "Japan", "device": "VPN1"},
+    )
+    owner = _session(13.3, 14.2, "203.0.113.5", country=None)
+    later = _session(29, 31, "203.0.113.5", country=None)
+    intruder = _session(13.7, 15, "198.51.100.7", country=None)
+    (finding,) = _break_in(owner, intruder, later, more=(place, home))
+    assert (finding["level"], finding["src_ip"]) == ("high", "198.51.100.7")
+    assert finding["details"]["country"] == "Netherlands"
+    assert finding["details"]["other_session_from"] == "203.0.113.5"
+    known = [_session(-24 * day + 5, -24 * day + 6, "203.0.113.5", country=None) for day in range(1, 8)]
+    (sure,) = _break_in(*known, owner, intruder, later, more=(place, home))
+    assert sure["confidence"] > finding["confidence"]
+
+
+def test_of_two_places_at_once_the_strange_one_is_told_even_if_it_was_first() -> None:
+    intruder = _session(13, 16, "198.51.100.7", country="Netherlands")
+    owner = [_session(hour, hour + 1, "203.0.113.5") for hour in (14, 29, 53)]
+    (finding,) = _break_in(intruder, *owner)
+    assert (finding["level"], finding["src_ip"]) == ("high", "198.51.100.7")
+
+
+def test_new_country_with_short_history_is_less_than_with_a_long_one() -> None:
+    owner = [_session(-24 * day + 5, -24 * day + 6, "203.0.113.5") for day in range(1, 9)]
+    intruder = _session(5, 6, "198.51.100.7", country="Netherlands")
+    assert [row["level"] for row in _break_in(*owner[:2], intruder)] == ["medium"]
+    assert [row["level"] for row in _break_in(*owner, intruder)] == ["high"]
+
+
+def test_new_network_counts_more_outside_the_maintenance_window() -> None:
+    """START is Monday 09:00 in Tokyo; the window is Tuesday 14 to 16, hours 29 to 31."""
+    owner = [_session(29.2, 30, "203.0.113.5"), _session(24 * 8 + 5.1, 24 * 8 + 6, "203.0.113.5")]
+    inside, outside = (_session(at, at + 0.5, "198.51.100.7") for at in (30.2, 26.0))
+    assert [(row["level"], row["src_ip"]) for row in _break_in(*owner, inside)] == [("low", "198.51.100.7")]
+    assert [row["level"] for row in _break_in(*owner, outside)] == ["medium"]
+
+
+def test_roaming_in_one_country_by_day_stays_low() -> None:
+    """From the office, then from a telephone before the office's tunnel has timed out."""
+    office = [_session(-24 * day + 2, -24 * day + 4, "203.0.113.5") for day in range(1, 8)]
+    roaming = [_session(2, 4, "203.0.113.5"), _session(3.5, 5, "198.51.100.7")]
+    user = [
+        [Row(row.table, row.hours, {**row.columns, "user": "yamada"}) for row in session]
+        for session in (*office, *roaming)
+    ]
+    assert [row["level"] for row in _break_in(*user)] == ["low"]
+
+
+def test_reconnecting_and_the_first_login_of_all_are_nothing() -> None:
+    again = [_session(hour, hour + 0.4, "203.0.113.5") for hour in (1, 1.3, 1.5, 3)]
+    assert _break_in(*again) == []
+    assert _break_in(_session(13, 14, "198.51.100.7", country="Netherlands")) == []
+
+
 def test_parameters_can_be_overridden() -> None:
     logs = _shared_password(2)
     assert findings("lateral_movement_shared_password", logs) == []
