@@ -6,9 +6,12 @@ columns come from transposing rows. A batch is written when it reaches `BATCH_RO
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +31,7 @@ BATCH_ROWS = 40_000
 BATCH_BYTES = 48 * 1024 * 1024
 
 _COMPRESSION = "zstd"
+_STATE = b"detector.state"
 _CHANNEL_AT = list(WINDOWS_COLUMNS).index("Channel") - len(ORIGIN_COLUMNS)
 _FIXED = tuple(WINDOWS_COLUMNS.items())
 _SCHEMAS = {
@@ -162,7 +166,6 @@ class PartWriter:
         self._windows.clear()
         self._shapes.clear()
         self._rows = self._bytes = 0
-        self._count += 1
 
     def _note_windows(self, channel: str, table: pa.Table) -> None:
         """Keep account of the events of each evidence file by channel and computer."""
@@ -190,7 +193,9 @@ class PartWriter:
 
     def _write(self, table: str, channel: str | None, data: pa.Table) -> None:
         folder = f"tables/{table}" if channel is None else f"tables/{table}/{_folder_name(channel)}"
+        # Numbered, since two channels may have one folder: names without Latin letters, or equal but for case.
         file = f"{folder}/{self._task}-{self._count}.parquet"
+        self._count += 1
         write_parquet(data, self._case / file)
         self._parts.append(Part(table, channel, file, data.num_rows, tuple(data.column_names)))
 
@@ -204,7 +209,7 @@ def windows_table(shapes: dict[tuple[str, ...], list[tuple[Any, ...]]]) -> pa.Ta
     tables: list[pa.Table] = []
     for names, rows in shapes.items():
         columns = list(zip(*rows, strict=True))
-        arrays = [pa.array(column, kind) for column, (_, kind) in zip(columns, _FIXED, strict=False)]
+        arrays = [array_of(column, kind) for column, (_, kind) in zip(columns, _FIXED, strict=False)]
         arrays += [text_array(column) for column in columns[len(_FIXED) :]]
         labels = [name for name, _ in _FIXED]
         labels += [canonical.setdefault(name.lower(), name) for name in names]
@@ -212,10 +217,17 @@ def windows_table(shapes: dict[tuple[str, ...], list[tuple[Any, ...]]]) -> pa.Ta
     return pa.concat_tables(tables, promote_options="default")
 
 
+def array_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Return a column; events of one kind have the same value in many, which is quick to see and to repeat."""
+    if values.count(values[0]) == len(values):
+        return pa.repeat(pa.scalar(values[0], kind), len(values))
+    return pa.array(values, kind)
+
+
 def text_array(values: Sequence[str | None]) -> pa.Array:
     """Return a text column; lone surrogates, which no valid log holds, are written as escapes."""
     try:
-        return pa.array(values, pa.string())
+        return array_of(values, pa.string())
     except UnicodeEncodeError:
         clean = [None if v is None else v.encode("utf-8", "backslashreplace").decode() for v in values]
         return pa.array(clean, pa.string())
@@ -233,16 +245,52 @@ def rows_table(rows: Iterable[dict[str, Any]], wanted: pa.Schema) -> pa.Table:
     return pa.table(arrays, schema=wanted)
 
 
-def write_parquet(data: pa.Table, path: Path) -> None:
-    """Write a table so that the file is there whole or not at all; raises CaseError with the reason."""
+def write_parquet(data: pa.Table, path: Path, state: str = "") -> None:
+    """Write a table so that the file is there whole or not at all; raises CaseError with the reason.
+
+    `state` is kept in the file for `state_of`.
+    """
     temporary = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(data, temporary, compression=_COMPRESSION)
+        kept = data.replace_schema_metadata({_STATE: state}) if state else data
+        pq.write_table(kept, temporary, compression=_COMPRESSION)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise CaseError(f"{path} cannot be written: {error.strerror or error}") from error
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise CaseError(cannot_write(path, error)) from error
+
+
+def cannot_write(path: Path, error: OSError) -> str:
+    """Say that a file of a case cannot be written, why, and that the rest is safe."""
+    # Arrow's errors have the number, but a text of their own.
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    full = "; make room and run the same command again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    return f"{path} cannot be written: {reason}{full} (what was stored before stays)"
+
+
+def unreadable(path: Path, whole: bool = True) -> str | None:
+    """Return why a Parquet file cannot be read, None if it can; `whole` looks at all rows, group by group."""
+    try:
+        file = pq.ParquetFile(path)
+        for group in range(file.num_row_groups if whole else 0):
+            file.read_row_group(group)
+    except FileNotFoundError:
+        return "is missing"
+    except PermissionError:
+        return "cannot be read: permission denied"
+    except (OSError, pa.ArrowException) as error:
+        return f"is damaged: {error}"
+    return None
+
+
+def state_of(path: Path) -> str | None:
+    """Return the `state` that a file was written with; None if there is no such file, or it is damaged."""
+    try:
+        return (pq.read_schema(path).metadata or {}).get(_STATE, b"").decode()
+    except (OSError, pa.ArrowException):
+        return None
 
 
 def _folder_name(channel: str) -> str:
@@ -255,10 +303,12 @@ def read_parquet(path: Path, wanted: pa.Schema) -> pa.Table:
 
     Raises CaseError if it is damaged.
     """
-    if not path.exists():
-        return wanted.empty_table()
     try:
         # Not `read_table`, which imports the dataset module for one file.
         return pq.ParquetFile(path).read(columns=wanted.names).select(wanted.names).cast(wanted)
-    except (OSError, pa.ArrowInvalid) as error:
+    except FileNotFoundError:
+        return wanted.empty_table()
+    except PermissionError as error:
+        raise CaseError(f"{path} cannot be read: permission denied") from error
+    except (OSError, pa.ArrowException, KeyError) as error:
         raise CaseError(f"{path} is damaged: {error}") from error
