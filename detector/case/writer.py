@@ -218,8 +218,8 @@ def windows_table(shapes: dict[tuple[str, ...], list[tuple[Any, ...]]]) -> pa.Ta
 
 
 def array_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """Return a column; events of one kind have the same value in many, which is quick to see and to repeat."""
-    if values.count(values[0]) == len(values):
+    """Return a column; events of one kind agree in many, which is quick to see and to repeat."""
+    if values and values.count(values[0]) == len(values):
         return pa.repeat(pa.scalar(values[0], kind), len(values))
     return pa.array(values, kind)
 
