@@ -43,6 +43,10 @@ class QueryError(DetectorError):
     """A user's SQL is not a single read-only statement, or the engine refused it."""
 
 
+class StorageError(DetectorError):
+    """The engine could not read a file that it needs, whatever was asked: no fault of the one query."""
+
+
 class OutputError(DetectorError):
     """A report cannot be written where it was asked for."""
 

@@ -93,15 +93,21 @@ class Journal:
     def load(cls, path: Path) -> Journal:
         """Read a journal; an absent file is an empty one. Raises CaseError if a line is damaged."""
         journal = cls(path)
-        if not path.exists():
+        try:
+            lines = path.read_bytes().split(b"\n")
+        except FileNotFoundError:
             return journal
-        lines = path.read_bytes().split(b"\n")
+        except OSError as error:
+            raise CaseError(f"{path} cannot be read: {error.strerror or error}") from error
         # What stands behind the last line feed was being written when the tool was stopped.
         for number, line in enumerate(lines[:-1], 1):
             try:
                 journal._take(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
-                raise CaseError(f"{path}, line {number}: the journal is damaged: {error}") from error
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise CaseError(
+                    f"{path}, line {number}: the journal is damaged ({error}); restore the case "
+                    "from a copy, or ingest the evidence into a new one"
+                ) from error
         return journal
 
     def append(self, entries: Iterable[Work | Copy]) -> None:

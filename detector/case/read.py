@@ -15,7 +15,7 @@ from detector.case.inspect import Inspected, modified_time
 from detector.case.journal import ChannelStatistics, ReadSegment, Work
 from detector.case.writer import PartWriter, Statistics
 from detector.errors import ArchiveError, EvidenceError
-from detector.formats.base import Input, ReadContext
+from detector.formats.base import UNEXPECTED, Input, Item, ReadContext, fault
 from detector.formats.registry import format_named
 from detector.sources import Limits, Refusal, walk
 from detector.tables.evidence import ReadWarning
@@ -142,7 +142,7 @@ def _take(segment: Segment, stream: BinaryIO | _ReadablePart, writer: PartWriter
     )
     add_windows = writer.add_windows
     try:
-        for item in format_named(evidence.format).read(source):
+        for item in _items(evidence.format, source):
             if isinstance(item, WindowsRecord):
                 add_windows(item, site, evidence_id)
             elif isinstance(item, ReadWarning):
@@ -151,6 +151,16 @@ def _take(segment: Segment, stream: BinaryIO | _ReadablePart, writer: PartWriter
                 writer.add_network(item, site, evidence_id)
     except (EvidenceError, OSError) as error:
         _warn(segment, writer, f"reading stopped: {error}")
+
+
+def _items(name: str, source: Input) -> Iterator[Item]:
+    """Yield what a reader yields; what it did not expect ends it with a warning, and ends nothing else."""
+    try:
+        yield from format_named(name).read(source)
+    except UNEXPECTED as error:
+        yield ReadWarning(
+            None, f"reading stopped, the rest of the file is not read: {fault(name, error)}", None
+        )
 
 
 def _warn(segment: Segment, writer: PartWriter, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -14,13 +15,13 @@ import pyarrow as pa
 from detector import __version__
 from detector.case.channels import view_of
 from detector.case.duplicates import DUPLICATE_COLUMNS, duplicate_candidates, find_duplicates
-from detector.case.journal import Journal, ReadSegment, parse_time
+from detector.case.journal import Journal, Part, ReadSegment, parse_time
 from detector.case.lock import exclusive
 from detector.case.site import Site, load_site
 from detector.case.sql_views import Needs, create_base_views, create_meaning_views, with_needs
-from detector.case.writer import read_parquet, rows_table, write_parquet
+from detector.case.writer import cannot_write, read_parquet, rows_table, state_of, unreadable, write_parquet
 from detector.engines import Engine
-from detector.errors import CaseError
+from detector.errors import CaseError, StorageError
 from detector.tables.evidence import EVIDENCE_COLUMNS, WARNING_COLUMNS
 from detector.tables.results import (
     FINDING_COLUMNS,
@@ -82,7 +83,9 @@ class Case:
         except OSError as error:
             raise CaseError(f"{description} cannot be read: {error.strerror or error}") from error
         except (ValueError, KeyError, TypeError) as error:
-            raise CaseError(f"{description} is damaged") from error
+            raise CaseError(
+                f'{description} is damaged; if nothing else is, write {{"layout": {_LAYOUT}}} into it'
+            ) from error
         if layout != _LAYOUT:
             raise CaseError(f"{path} was made by another version (layout {layout}, this one reads {_LAYOUT})")
         return cls(path)
@@ -90,9 +93,9 @@ class Case:
     @classmethod
     def create(cls, path: Path) -> Case:
         """Open the case at `path`, making it if the folder is empty or absent; raises CaseError."""
-        if (path / "case.json").exists():
-            return cls.open(path)
         try:
+            if (path / "case.json").exists():
+                return cls.open(path)
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
                 raise CaseError(f"{path} is neither empty nor a case folder; name another with --case")
@@ -107,12 +110,19 @@ class Case:
     def site(self) -> Site:
         """Return what `site.toml` in the case folder says; an empty Site if there is none."""
         path = self.path / "site.toml"
-        return load_site(path) if path.exists() else Site()
+        return load_site(path) if _is_there(path) else Site()
 
     def set_site(self, source: Path) -> None:
-        """Copy a site.toml into the case after checking it; raises SiteError."""
+        """Copy a site.toml into the case after checking it; raises SiteError, CaseError."""
         load_site(source)
-        (self.path / "site.toml").write_bytes(source.read_bytes())
+        target = self.path / "site.toml"
+        temporary = target.with_name("site.toml.part")
+        content = source.read_bytes()
+        try:
+            temporary.write_bytes(content)
+            temporary.replace(target)
+        except OSError as error:
+            raise CaseError(cannot_write(target, error)) from error
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the case for writing; raises CaseError if another process writes it."""
@@ -142,11 +152,34 @@ class Case:
         with Engine(temp_directory=self.path / "tmp") as engine:
             root = self.path.resolve().as_posix() + "/"
             dropped = self._register(engine)
-            create_base_views(engine, root, self.journal.parts(), dropped, needs, chosen, in_memory)
-            engine.restrict([self.path.resolve() / "tables", self.path.resolve() / "tmp"])
-            if meaning:
-                create_meaning_views(engine, chosen)
-            yield engine
+            with self._parts_blamed():
+                create_base_views(engine, root, self.journal.parts(), dropped, needs, chosen, in_memory)
+                engine.restrict([self.path.resolve() / "tables", self.path.resolve() / "tmp"])
+                if meaning:
+                    create_meaning_views(engine, chosen)
+                yield engine
+
+    @contextmanager
+    def _parts_blamed(self) -> Iterator[None]:
+        """Turn DuckDB's words about a file that it cannot read into a CaseError about the evidence in it."""
+        try:
+            yield
+        except StorageError as error:
+            for part in self.journal.parts():
+                if reason := unreadable(self.path / part.file):
+                    raise CaseError(self._lost(part, reason)) from error
+            raise
+
+    def _lost(self, part: Part, reason: str) -> str:
+        """Say what a part file that cannot be read held, and what to do."""
+        paths = sorted(
+            {segment.path for work in self.journal.work if part in work.parts for segment in work.read}
+        )
+        shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+        return (
+            f"{self.path / part.file} {reason}; it holds {part.rows:,} rows of {shown}: "
+            "restore it from a copy of the case, or ingest the evidence into a new case"
+        )
 
     def _register(self, engine: Engine) -> set[str]:
         """Register the tables that are not views on event files; return the views that have duplicates."""
@@ -166,23 +199,42 @@ class Case:
         return set(duplicates.column("view").to_pylist()) | ({"windows"} if duplicates.num_rows else set())
 
     def _table(self, table: str, columns: dict[str, pa.DataType]) -> pa.Table:
-        paths = [self.path / part.file for part in self.journal.parts() if part.table == table]
-        if not paths:
+        parts = [part for part in self.journal.parts() if part.table == table]
+        parts.sort(key=lambda part: part.file)
+        if not parts:
             return schema(columns).empty_table()
-        found = pa.concat_tables([read_parquet(path, schema(columns)) for path in sorted(paths)])
+        for part in parts:
+            if reason := unreadable(self.path / part.file, whole=False):
+                raise CaseError(self._lost(part, reason))
+        found = pa.concat_tables([read_parquet(self.path / part.file, schema(columns)) for part in parts])
         return found.sort_by([("path", "ascending"), ("offset", "ascending"), ("reason", "ascending")])
 
     def result(self, name: str, columns: dict[str, pa.DataType] | None = None) -> pa.Table:
         """Return a stored result (hits, findings, incidents, timeline), empty if nothing was stored yet."""
-        return read_parquet(self.path / "tables" / f"{name}.parquet", schema(columns or _RESULTS[name]))
+        path = self.path / "tables" / f"{name}.parquet"
+        try:
+            return read_parquet(path, schema(columns or _RESULTS[name]))
+        except CaseError as error:
+            raise CaseError(f"{error}; delete this file, which holds results only, and scan again") from error
 
     def store_result(self, name: str, table: pa.Table) -> None:
         """Replace a stored result; raises CaseError if the disk refuses."""
-        write_parquet(table.cast(schema(_RESULTS[name])), self.path / "tables" / f"{name}.parquet")
+        path = self.path / "tables" / f"{name}.parquet"
+        write_parquet(table.cast(schema(_RESULTS[name])), path, self._state())
 
     def scanned(self) -> bool:
-        """Tell whether a scan has stored its results."""
-        return (self.path / "tables" / "incidents.parquet").exists()
+        """Tell whether a scan has stored its results; raises CaseError if that cannot be seen."""
+        return _is_there(self.path / "tables" / "incidents.parquet")
+
+    def scan_is_old(self) -> bool:
+        """Tell whether evidence was added after the results were stored, or a scan stored only some."""
+        states = {state_of(self.path / "tables" / f"{name}.parquet") for name in _RESULTS}
+        return states != {self._state()}
+
+    def _state(self) -> str:
+        """Return a name of the evidence that the case holds, whatever the order in which it came."""
+        read = sorted(f"{segment.evidence_id}:{segment.segment}" for segment in self.journal.segments())
+        return hashlib.sha256("\n".join(read).encode()).hexdigest()
 
     def evidence(self) -> pa.Table:
         """Return the `evidence` table, one row per file, ordered by path."""
@@ -221,7 +273,10 @@ class Case:
         for table in ("windows", "firewall", "vpn", "warnings"):
             for path in (self.path / "tables" / table).rglob("*.parquet*"):
                 if path.resolve() not in known:
-                    path.unlink(missing_ok=True)
+                    try:
+                        path.unlink(missing_ok=True)
+                    except OSError as error:
+                        raise CaseError(cannot_write(path, error)) from error
 
     def find_duplicates(self) -> int:
         """Find the events that more than one evidence file holds, store them, and return their number."""
@@ -230,19 +285,25 @@ class Case:
             root = self.path.resolve().as_posix() + "/"
             create_base_views(engine, root, self.journal.parts(), (), {}, candidates)
             found = find_duplicates(engine, candidates)
-        write_parquet(found, self.path / "tables" / "duplicates.parquet")
+        write_parquet(found, self.path / "tables" / "duplicates.parquet", self._state())
         return int(found.num_rows)
 
     def duplicates_known(self) -> bool:
-        """Tell whether duplicates were looked for since the first ingest."""
-        return (self.path / "tables" / "duplicates.parquet").exists()
+        """Tell whether duplicates were looked for since evidence was last added."""
+        return state_of(self.path / "tables" / "duplicates.parquet") == self._state()
 
     def duplicate_count(self) -> int:
         """Return the number of events that more than one evidence file holds."""
         return int(self._duplicates().num_rows)
 
     def _duplicates(self) -> pa.Table:
-        return read_parquet(self.path / "tables" / "duplicates.parquet", schema(DUPLICATE_COLUMNS))
+        path = self.path / "tables" / "duplicates.parquet"
+        try:
+            return read_parquet(path, schema(DUPLICATE_COLUMNS))
+        except CaseError as error:
+            raise CaseError(
+                f"{error}; it is made anew by: detector ingest PATH... --case {self.path}"
+            ) from error
 
     def _channels(self) -> pa.Table:
         rows: list[Mapping[str, Any]] = [
@@ -259,6 +320,13 @@ class Case:
             for each in segment.channels
         ]
         return rows_table([dict(row) for row in rows], schema(_CHANNEL_COLUMNS))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise CaseError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _evidence_row(segments: list[ReadSegment], copies: set[str], duplicates: int) -> dict[str, Any]:

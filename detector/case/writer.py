@@ -193,7 +193,7 @@ class PartWriter:
 
     def _write(self, table: str, channel: str | None, data: pa.Table) -> None:
         folder = f"tables/{table}" if channel is None else f"tables/{table}/{_folder_name(channel)}"
-        # Numbered, since two channels may have one folder: names without Latin letters, or equal but for case.
+        # Numbered, since two channels may have one folder (names without Latin letters, or of another case).
         file = f"{folder}/{self._task}-{self._count}.parquet"
         self._count += 1
         write_parquet(data, self._case / file)
@@ -288,7 +288,8 @@ def unreadable(path: Path, whole: bool = True) -> str | None:
 def state_of(path: Path) -> str | None:
     """Return the `state` that a file was written with; None if there is no such file, or it is damaged."""
     try:
-        return (pq.read_schema(path).metadata or {}).get(_STATE, b"").decode()
+        metadata: dict[bytes, bytes] = pq.read_schema(path).metadata or {}
+        return metadata.get(_STATE, b"").decode()
     except (OSError, pa.ArrowException):
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,7 +16,7 @@ from duckdb.func import FunctionNullHandling, PythonUDFType
 from duckdb.sqltypes import BOOLEAN, VARCHAR, DuckDBPyType
 
 from detector.engines import addresses
-from detector.errors import QueryError
+from detector.errors import QueryError, StorageError
 
 #: Enough for sorts and joins over tens of millions of rows, which spill to disk beyond it.
 DEFAULT_MEMORY = "1GB"
@@ -58,31 +59,24 @@ class Engine:
 
     def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> pa.Table:
         """Run one statement and return its whole result; raises QueryError with DuckDB's message."""
-        try:
-            # A relation, which DuckDB would rather have here, is planned twice; the copy of the rows that it
-            # warns of costs less than that, since results that are asked for whole are small.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
-                return self._connection.execute(sql, parameters or None).to_arrow_table()
-        except duckdb.Error as error:
-            raise QueryError(str(error)) from error
+        # A relation, which DuckDB would rather have here, is planned twice; the copy of the rows that it
+        # warns of costs less than that, since results that are asked for whole are small.
+        with _translated_errors(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return self._connection.execute(sql, parameters or None).to_arrow_table()
 
     def batches(
         self, sql: str, parameters: Sequence[Any] | dict[str, Any] = (), rows: int = 10_000
     ) -> Iterator[pa.RecordBatch]:
         """Run one query and yield its result in batches of at most `rows` rows; raises QueryError."""
-        try:
+        with _translated_errors():
             reader: Iterator[pa.RecordBatch] = self._query(sql, parameters).to_arrow_reader(rows)
             yield from reader
-        except duckdb.Error as error:
-            raise QueryError(str(error)) from error
 
     def run(self, sql: str) -> None:
         """Run a statement for its effect (create a view); raises QueryError."""
-        try:
+        with _translated_errors():
             self._connection.execute(sql)
-        except duckdb.Error as error:
-            raise QueryError(str(error)) from error
 
     def register(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table readable under a name."""
@@ -92,11 +86,12 @@ class Engine:
         """Return the columns of a view or table with their DuckDB types, {} if it does not exist."""
         name = '"' + view.replace('"', '""') + '"'
         try:
-            relation = self._connection.sql(f"SELECT * FROM {name}")
-        except duckdb.CatalogException:
-            return {}
-        except duckdb.Error as error:
-            raise QueryError(str(error)) from error
+            with _translated_errors():
+                relation = self._connection.sql(f"SELECT * FROM {name}")
+        except QueryError as error:
+            if isinstance(error.__cause__, duckdb.CatalogException):
+                return {}
+            raise
         return {column: str(kind) for column, kind in zip(relation.columns, relation.types, strict=True)}
 
     def has(self, view: str) -> bool:
@@ -139,6 +134,31 @@ class Engine:
                 type=PythonUDFType.ARROW,
                 null_handling=FunctionNullHandling.SPECIAL,
             )
+
+
+#: What DuckDB raises if a file cannot be read. Of damaged Parquet some errors have no class of their own.
+_OF_A_FILE = (duckdb.IOException, duckdb.SerializationException)
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    """Raise QueryError or StorageError for DuckDB's errors, and KeyboardInterrupt for an interrupted query.
+
+    DuckDB notices Ctrl-C by itself and raises RuntimeError; if Python notices it first, in a function or a
+    stream that DuckDB has called, DuckDB wraps the KeyboardInterrupt in an error of its own.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        if str(error).rstrip().endswith("KeyboardInterrupt:"):
+            raise KeyboardInterrupt from error
+        if isinstance(error, _OF_A_FILE) or type(error) is duckdb.Error:
+            raise StorageError(str(error)) from error
+        raise QueryError(str(error)) from error
+    except RuntimeError as error:
+        if "Query interrupted" in str(error):
+            raise KeyboardInterrupt from error
+        raise StorageError(str(error)) from error
 
 
 def check_read_only(sql: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
@@ -17,6 +18,31 @@ HEAD_BYTES = 65536
 
 #: A record longer than this, in bytes, is refused with a warning: nothing that a log writes is so long.
 MAX_RECORD_BYTES = 16 * 1024 * 1024
+
+#: Times outside these years are no times of a log: damage, or made up. At the ends of the calendar they could
+#: not be converted to another zone either.
+FIRST_YEAR, LAST_YEAR = 1601, 9998
+
+#: What Python raises where code did not expect what it was given. A log file is written by others, perhaps by
+#: the attacker: the readers' callers turn these into a warning about the one file, so that a mistake in a
+#: reader costs the rest of that file and says so, and never the other evidence.
+UNEXPECTED: tuple[type[Exception], ...] = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+
+
+def fault(name: str, error: Exception) -> str:
+    """Say that the reader of a format failed on one of `UNEXPECTED`, for whoever reports it."""
+    return f"a mistake in the program, please report it (format {name}: {type(error).__name__}: {error})"
+
 
 Record = WindowsRecord | NetworkRecord
 Split = Literal["line", "chunk", "never"]

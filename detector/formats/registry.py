@@ -9,7 +9,8 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 
-from detector.formats.base import Format
+from detector.errors import EvidenceError
+from detector.formats.base import UNEXPECTED, Format, fault
 
 #: Module below `detector.formats`, each with a module constant FORMAT.
 _MODULES: tuple[str, ...] = (
@@ -36,5 +37,14 @@ def format_named(name: str) -> Format:
 
 
 def recognise(head: bytes) -> Format | None:
-    """Return the format of a file that begins with `head`, or None if no reader knows it."""
-    return next((entry for entry in formats() if entry.recognise(head)), None)
+    """Return the format of a file that begins with `head`, or None if no reader knows it.
+
+    Raises EvidenceError if a recogniser fails on something it did not expect.
+    """
+    for entry in formats():
+        try:
+            if entry.recognise(head):
+                return entry
+        except UNEXPECTED as error:
+            raise EvidenceError(fault(entry.name, error)) from error
+    return None

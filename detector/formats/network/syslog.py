@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-from detector.formats.base import ReadContext
+from detector.formats.base import FIRST_YEAR, LAST_YEAR, ReadContext
 
 #: A record may be this much newer than the file's modification time: clocks differ, zones are guessed.
 _TOLERANCE = timedelta(days=1)
@@ -149,7 +149,7 @@ def _micro(fraction: str | None) -> int:
 
 
 def _utc(value: datetime | None, zone: tzinfo | None) -> datetime | None:
-    if value is None or (value.tzinfo is None and zone is None):
+    if value is None or (value.tzinfo is None and zone is None) or not FIRST_YEAR <= value.year <= LAST_YEAR:
         return None
     try:
         return (value if value.tzinfo is not None else value.replace(tzinfo=zone)).astimezone(UTC)

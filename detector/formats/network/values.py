@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from ipaddress import ip_address
 
+from detector.formats.base import FIRST_YEAR, LAST_YEAR
+
 #: IANA protocol numbers as ECS network.transport names them
 #: (https://www.iana.org/assignments/protocol-numbers); others stay numbers.
 PROTOCOLS: dict[str, str] = {
@@ -125,9 +127,10 @@ def since_epoch(text: str | None) -> datetime | None:
 def day(text: str) -> datetime | None:
     """Return midnight of a date `YYYY-MM-DD`, without zone (the caller sets it); None if it is no date."""
     try:
-        return datetime(int(text[:4]), int(text[5:7]), int(text[8:10])) if len(text) == 10 else None  # noqa: DTZ001
+        found = datetime(int(text[:4]), int(text[5:7]), int(text[8:10])) if len(text) == 10 else None  # noqa: DTZ001
     except ValueError:
         return None
+    return found if found is not None and FIRST_YEAR <= found.year <= LAST_YEAR else None
 
 
 def local_time(date: str | None, clock: str | None) -> datetime | None:

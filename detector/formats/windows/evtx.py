@@ -25,6 +25,7 @@ from detector.formats.windows.evtx_chunks import (
     Chunk,
     Gap,
     RecordPlace,
+    chunks_stated,
     read_chunks,
 )
 from detector.formats.windows.evtx_json import event_from_text
@@ -52,6 +53,7 @@ def read(source: Input) -> Iterator[Item]:
             if not header.startswith(FILE_MAGIC):
                 yield ReadWarning(0, "the EVTX file header is damaged; its chunks were read without it", 0)
     pieces = read_chunks(source.stream, start, source.end)
+    reached = start
     while block := list(islice(pieces, _CHUNKS_AT_ONCE)):
         chunks = [piece for piece in block if isinstance(piece, Chunk)]
         if source.context.parser == "python-evtx":
@@ -60,8 +62,21 @@ def read(source: Input) -> Iterator[Item]:
         elif chunks:
             yield from _read_block(chunks, rescue=source.context.parser == "auto")
         for piece in block:
+            reached = piece.offset + (CHUNK_BYTES if isinstance(piece, Chunk) else piece.size)
             if isinstance(piece, Gap):
                 yield ReadWarning(piece.offset, piece.reason, None)
+    if source.end is None:
+        yield from _missing_chunks(source.head, reached)
+
+
+def _missing_chunks(head: bytes, reached: int) -> Iterator[ReadWarning]:
+    """Warn if the file ends before the chunks that its header counts: cut at a chunk, it looks whole."""
+    stated = chunks_stated(head)
+    found = max(0, reached - FILE_HEADER_BYTES) // CHUNK_BYTES
+    if found < stated:
+        yield ReadWarning(
+            reached, f"the file ends here, behind {found} of the {stated} chunks that its header counts"
+        )
 
 
 def _read_block(chunks: list[Chunk], rescue: bool) -> Iterator[Item]:

@@ -62,6 +62,11 @@ class Gap(NamedTuple):
     reason: str
 
 
+def chunks_stated(header: bytes) -> int:
+    """Return how many chunks a file header counts. The count may lag behind what a dirty log holds."""
+    return int.from_bytes(header[42:44], "little") if header.startswith(FILE_MAGIC) else 0
+
+
 def _walk(data: bytes, offset: int, end: int) -> tuple[list[RecordPlace], int]:
     """Follow record sizes from `offset`; return the records and where the chain ends."""
     found: list[RecordPlace] = []

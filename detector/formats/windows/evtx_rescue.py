@@ -5,6 +5,7 @@ Independent of the first, and able to start at any record: it reads what stands 
 
 from __future__ import annotations
 
+import logging
 import struct
 from base64 import b64decode
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ from detector.formats.windows.evtx_chunks import Chunk, RecordPlace
 from detector.formats.windows.xml import event_from_xml
 from detector.tables.evidence import ReadWarning
 from detector.tables.windows import WindowsRecord
+
+#: It tells the log of the process, which prints it without naming a file; the warnings stored here do.
+logging.getLogger("Evtx").addHandler(logging.NullHandler())
 
 #: What python-evtx is seen to raise on damaged records.
 _SECOND_PARSER_ERRORS = (

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import orjson
 
 from detector.errors import EvidenceError
+from detector.formats.base import FIRST_YEAR, LAST_YEAR
 from detector.tables.windows import RESERVED_NAMES
 
 SystemValues = tuple[datetime | str | int | None, ...]
@@ -452,6 +453,8 @@ def system_time(value: Any) -> datetime | None:
     try:
         time = datetime.fromisoformat(value)
     except (ValueError, TypeError):
+        return None
+    if not FIRST_YEAR <= time.year <= LAST_YEAR:
         return None
     if time.tzinfo is UTC:
         return time

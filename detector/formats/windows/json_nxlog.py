@@ -32,7 +32,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from detector.errors import EvidenceError
-from detector.formats.base import Format, Input, Item, ReadContext
+from detector.formats.base import FIRST_YEAR, LAST_YEAR, Format, Input, Item, ReadContext
 from detector.formats.windows.fields import (
     event_kind_of,
     field_names_of,
@@ -343,13 +343,15 @@ def _parse(value: Any) -> datetime | None:
     """Return a time from ISO 8601 text, with or without zone, or from a number since 1970 (s, ms or us)."""
     try:
         if type(value) is str:
-            return datetime.fromisoformat(value)
-        if type(value) is int:
+            time = datetime.fromisoformat(value)
+        elif type(value) is int:
             scale = 1 if value < 10**11 else 10**3 if value < 10**14 else 10**6
-            return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=value * (10**6 // scale))
+            time = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=value * (10**6 // scale))
+        else:
+            return None
     except (ValueError, OverflowError):
         return None
-    return None
+    return time if FIRST_YEAR <= time.year <= LAST_YEAR else None
 
 
 def _naive(tree: dict[str, Any]) -> datetime | None:

@@ -284,7 +284,7 @@ def layout_of(head: bytes) -> Layout:
 def sample_objects(head: bytes, limit: int = _SAMPLE) -> list[dict[str, Any]]:
     """Return the first objects of a file, for recognising it; one that is cut off as far as it goes."""
     data = _utf8_head(head)
-    if b"{" not in data[:4096] or b"\0" in data[:4096]:
+    if b"{" not in data[:4096] or (b"\0" in data[:4096] and data[:1] not in b"{["):
         return []
     layout = layout_of(head)
     if layout.kind == "lines":
@@ -317,12 +317,19 @@ def _utf8_head(head: bytes) -> bytes:
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """Return the object of a line, whatever stands before it; None if there is none."""
+    """Return the object of a line, whatever stands before it; None if there is none.
+
+    What `read_objects` would read counts: one byte that is not UTF-8 in the first line hides no file.
+    """
     line = line.strip().removesuffix(b",")
+    data = line[max(line.find(b"{"), 0) :]
     try:
-        tree = orjson.loads(line[max(line.find(b"{"), 0) :])
+        tree = orjson.loads(data)
     except orjson.JSONDecodeError:
-        return None
+        try:
+            tree = loads_leniently(data)
+        except EvidenceError:
+            return None
     return tree if isinstance(tree, dict) else None
 
 
