@@ -34,6 +34,8 @@ ROUTINE_DAYS = 3
 RECURRING_DAYS = 5
 #: … as long as it comes once a week or more often, on average.
 RECURRING_EVERY = timedelta(days=8)
+#: An exploit over the network and its effect on the target are seconds apart.
+AT_ONCE = timedelta(seconds=10)
 #: Alarms of level high on one host this close to each other are one until something speaks against it.
 TOGETHER = timedelta(minutes=30)
 
@@ -261,6 +263,10 @@ class _Joiner:
         same = arrival.account is not None and any(arrival.account.same_name(a) for a in seen.actors)
         if not same and (seen.fans_out or self._habit(candidate, position, arrival)):
             return None
+        # Two medium ones with no account in common: that something happened there, by nobody named, is no
+        # reason to think that who came from there did it (an upgrade by the system, a scan by a service).
+        if not (same or heavy or self._strong(position) or seen.actors):
+            return None
         return (same, self._weighty(candidate), candidate)
 
     def _habit(self, candidate: int, position: int, arrival: Arrival) -> bool:
@@ -314,6 +320,7 @@ class _Joiner:
             ("acted_from_host", self._acting),
             ("new_logon", self._new_logon),
             ("account_elsewhere", self._account_elsewhere),
+            ("same_moment", self._at_once),
         ):
             found = search(root, high)
             if found is not None:
@@ -343,12 +350,18 @@ class _Joiner:
         return None
 
     def _shared_hosts(self, root: int) -> int | None:
-        """Return an observation of the group that was on at least half of the hosts of a long list."""
+        """Return an observation of the group that was on at least half of the hosts of a long list.
+
+        Of a group with more than such lists, a high one counts for the hosts that it lists: who logged on to
+        eight servers at night may have destroyed six of them in the morning.
+        """
         start, hosts = self._obs[root].first, self._obs[root].hosts
         present: dict[int, dict[Node, int]] = {}
         for host in hosts:
             for p in self._hosts[host].back_to(start - PRESENCE):
-                explains = not self._obs[p].fans_out and self._explains(p, True)
+                # A list of many hosts explains another one only if both are high: not what a scanner did.
+                both_high = self._weighty(p) and self._weighty(root)
+                explains = (both_high or not self._obs[p].fans_out) and self._explains(p, True)
                 if p < root and explains and self._recent(p, start, True):
                     present.setdefault(self._find(p), {}).setdefault(host, p)
         best = max(present, key=lambda group: (len(present[group]), -group), default=None)
@@ -422,6 +435,23 @@ class _Joiner:
             ):
                 continue
             if any(a.domain == b.domain and a.may_be(b) for a in actors for b in seen.actors):
+                return p
+        return None
+
+    def _at_once(self, root: int, high: bool) -> int | None:
+        """Return the high observation on another host seconds before, if nobody is named here.
+
+        An exploit against a service leaves no logon: its effect is SYSTEM's or an anonymous caller's doing.
+        """
+        observation = self._obs[root]
+        if not self._weighty(root) or observation.actors:
+            return None
+        for p in range(root - 1, -1, -1):
+            seen = self._obs[p]
+            if observation.first - seen.first > LONG_GAP:
+                break
+            near = observation.first - seen.last <= AT_ONCE and seen.site == observation.site
+            if near and self._weighty(p) and not seen.fans_out and not seen.on_device:
                 return p
         return None
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from detector.incidents.observations import HIGH, MEDIUM, Observation, Reference
+from detector.incidents.observations import BURST, HIGH, MEDIUM, Observation, Reference
 from detector.tables.steps import STEPS
 
 SEVERITIES: tuple[str, ...] = ("low", "medium", "high", "critical")
@@ -44,7 +44,12 @@ def starts_incident(observations: Sequence[Observation]) -> bool:
 
 
 def independent_kinds(observations: Sequence[Observation]) -> int:
-    """Count the kinds of evidence: rules and stages that share an event are one (they saw the same thing)."""
+    """Count the kinds of evidence: rules and stages that saw the same thing are one.
+
+    They did if they share an event; or if both are of level medium and tell of the same account, from the
+    same source, on the same hosts at the same time: one pass over the servers is in the logon log and in the
+    share log, and is still one pass.
+    """
     owner: dict[Reference, str] = {}
     parent: dict[str, str] = {}
 
@@ -60,7 +65,21 @@ def independent_kinds(observations: Sequence[Observation]) -> int:
         parent.setdefault(kind, kind)
         for event in observation.events:
             parent[find(owner.setdefault(event, kind))] = find(kind)
+    lists = [o for o in observations if o.rank == MEDIUM and o.source is not None and len(o.hosts) > 1]
+    for index, one in enumerate(lists):
+        for other in lists[:index]:
+            if _same_pass(one, other):
+                parent[find(f"{one.kind}:{one.source_id}")] = find(f"{other.kind}:{other.source_id}")
     return sum(find(kind) == kind for kind in parent)
+
+
+def _same_pass(one: Observation, other: Observation) -> bool:
+    if one.source != other.source or one.account is None or other.account is None:
+        return False
+    if one.first > other.last + BURST or other.first > one.last + BURST:
+        return False
+    common = len(set(one.hosts) & set(other.hosts))
+    return one.account.may_be(other.account) and 2 * common >= max(len(one.hosts), len(other.hosts))
 
 
 def steps_in_order(observations: Sequence[Observation]) -> list[str]:

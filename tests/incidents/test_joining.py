@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -311,3 +312,60 @@ def test_anonymous_logon_never_made_before_leads_from_an_attacked_host() -> None
     assert len(rules_of(logs)) == 2
     logs.logon(0.005, "PC1", "DC1", "ANONYMOUS LOGON")
     assert len(rules_of(logs)) == 1
+
+
+def test_one_pass_of_a_scanner_in_two_logs_is_one_kind_of_evidence() -> None:
+    """Its first run is no habit yet: logons and opened shares of the same hosts."""
+    servers = [f"SRV{n}" for n in range(5)]
+    who: dict[str, Any] = {"account": "HOSP\\svc_scan", "src_ip": "10.1.1.14", "level": "medium"}
+    logs = Logs(addresses=[("MGMTSRV", "10.1.1.14")])
+    logs.findings += [
+        finding(10.00, servers, "shared_password", step="lateral_movement", lasts=0.1, **who),
+        finding(10.01, servers, "shares", step="discovery", lasts=0.1, **who),
+    ]
+    assert rules_of(logs) == []
+    logs.findings[1] |= {"first_seen": logs.findings[1]["first_seen"] + timedelta(hours=2)}
+    logs.findings[1] |= {"last_seen": logs.findings[1]["first_seen"]}
+    assert rules_of(logs) == [{"shared_password", "shares"}]
+
+
+def test_upgrade_by_nobody_named_does_not_explain_a_scan_from_that_host() -> None:
+    servers = [f"SRV{n}" for n in range(5)]
+    logs = Logs(addresses=[("MGMTSRV", "10.1.1.14")])
+    logs.hits.append(hit(4, "MGMTSRV", "product_removed", "medium", "defense_evasion"))
+    logs.findings.append(
+        finding(10, servers, "scan", "medium", account="HOSP\\svc_scan", src_ip="10.1.1.14", step="discovery")
+    )
+    assert rules_of(logs) == []
+    # Somebody who logged on there and removed it is another matter.
+    logs.hits.append(hit(4, "MGMTSRV", "product_removed", "medium", "defense_evasion", account="HOSP\\ito"))
+    assert rules_of(logs) == [{"product_removed", "scan"}]
+
+
+def test_destroyed_servers_join_the_logons_to_the_same_list_of_servers() -> None:
+    """The remote desktop logons to more than five servers are one list, and the new program another one."""
+    servers = [f"SRV{n}" for n in range(8)]
+    logs = Logs(addresses=[("MEALSRV", "10.1.1.11")])
+    logs.hits.append(hit(0, "MEALSRV", "lsass", "high", "credential_access", account="HOSP\\meal"))
+    logs.findings += [
+        finding(1, servers, "hop", account="HOSP\\administrator", src_ip="10.1.1.11", lasts=1),
+        finding(4, [*servers[:5], "DC1"], "new_program", step="impact"),
+    ]
+    assert rules_of(logs) == [{"lsass", "hop", "new_program"}]
+    logs.findings[0]["level"] = "medium"
+    assert {"new_program"} in rules_of(logs)
+
+
+def test_exploit_and_its_effect_by_nobody_on_another_host_are_one_attack() -> None:
+    """Zerologon: the target's log has no logon, only an anonymous change of the computer account."""
+    logs = Logs()
+    logs.hits.append(hit(1, "PC5", "tool", "high", "credential_access", account="HOSP\\ito"))
+    anonymous = {"account": "NT AUTHORITY\\ANONYMOUS LOGON"}
+    logs.hits.append(hit(1 + 5 / 3600, "DC1", "reset", "high", "credential_access", **anonymous))
+    assert rules_of(logs) == [{"tool", "reset"}]
+    late = Logs()
+    late.hits += [logs.hits[0], hit(1.01, "DC1", "reset", "high", "credential_access", **anonymous)]
+    assert rules_of(late) == [{"tool"}, {"reset"}]
+    other = Logs()
+    other.hits += [logs.hits[0], hit(1 + 5 / 3600, "DC1", "dump", "high", account="HOSP\\kato")]
+    assert rules_of(other) == [{"tool"}, {"dump"}]
