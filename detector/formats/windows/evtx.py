@@ -74,9 +74,8 @@ def _missing_chunks(head: bytes, reached: int) -> Iterator[ReadWarning]:
     stated = chunks_stated(head)
     found = max(0, reached - FILE_HEADER_BYTES) // CHUNK_BYTES
     if found < stated:
-        yield ReadWarning(
-            reached, f"the file ends here, behind {found} of the {stated} chunks that its header counts"
-        )
+        reason = f"the file ends behind {found} of the {stated} chunks that its header counts: it is cut short"
+        yield ReadWarning(None, reason, None)
 
 
 def _read_block(chunks: list[Chunk], rescue: bool) -> Iterator[Item]:

@@ -101,8 +101,19 @@ def test_truncated_in_a_chunk(sample: bytes) -> None:
     records, warnings = split(read_bytes(sample[:cut]))
     assert 0 < len(records) < len(whole)
     assert records == whole[: len(records)]
-    assert [warning.offset for warning in warnings] == [pytest.approx(cut, abs=4096)]
+    assert [warning.offset for warning in warnings] == [pytest.approx(cut, abs=4096), None]
     assert "breaks here" in warnings[0].reason
+    assert "2 of the 3 chunks" in warnings[1].reason
+
+
+def test_cut_at_a_chunk_it_looks_whole_and_is_not(sample: bytes) -> None:
+    cut = sample[: FILE_HEADER_BYTES + CHUNK_BYTES]
+    records, warnings = split(read_bytes(cut))
+    assert records
+    assert ["1 of the 3 chunks" in warning.reason for warning in warnings] == [True]
+    records, warnings = split(read_bytes(sample[:FILE_HEADER_BYTES]))
+    assert not records
+    assert "0 of the 3 chunks" in warnings[0].reason
 
 
 def test_a_chunk_overwritten_costs_that_chunk_only(sample: bytes) -> None:
