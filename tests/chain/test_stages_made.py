@@ -651,6 +651,23 @@ def test_reversed_sequence_is_no_hop() -> None:
     assert findings("remote_desktop_hop", _hop(-2)) == []
 
 
+def test_round_of_a_named_administrator_is_less_than_anybody_elses() -> None:
+    """From one desk to a few servers never reached before; nobody came to that desk by remote desktop."""
+
+    def level(servers: int, *, named: bool) -> list[str]:
+        rows = [
+            logon(1 + n * 10 * MINUTE, f"SRV{n + 1}", "adm.ito", "10.1.2.9", kind=10) for n in range(servers)
+        ]
+        rows += history([f"SRV{n + 1}" for n in range(servers)])
+        accounts = [("adm.ito", "administrator", None)] if named else []
+        logs = Logs(tuple(rows), {"site_accounts": accounts, **SITE})
+        return [row["level"] for row in findings("remote_desktop_hop", logs)]
+
+    assert level(4, named=False) == ["medium"]
+    assert level(4, named=True) == ["low"]
+    assert level(12, named=True) == ["medium"]
+
+
 def test_logon_after_the_service_did_not_make_it() -> None:
     assert findings("lateral_movement_remote_execution", _remote_service(-1)) == []
 

@@ -6,10 +6,11 @@
 --   never taken before; or from one machine to several others that it never reached. A way that begins outside is left
 --   to remote_desktop_from_outside
 -- blind: needs the Security or TerminalServices logs of the host that was reached, and for the hop of the one between
--- needs: logon_attempts, logon_edges, address_zones
+-- needs: logon_attempts, logon_edges, address_zones, site_accounts(site, account, kind)
 -- parameter: hop_hours = 8 a session that was opened longer ago is another working day's
 -- parameter: gap_minutes = 120 as in lateral_movement_shared_password
 -- parameter: hosts = 3 machines newly reached in a row, without an inbound session seen
+-- parameter: many = 10 as in lateral_movement_shared_password: fewer are the round of an administrator whom site.toml names
 -- parameter: earlier_days = 1.0 days of log before a way can be called new
 WITH sessions AS (
     SELECT a.* FROM logon_attempts AS a WHERE a.logon_type = 10 AND a.outcome = 'success'
@@ -47,8 +48,12 @@ WITH sessions AS (
     LEFT JOIN inbound AS i ON i.src = w.src AND i.host = w.host AND i.site IS NOT DISTINCT FROM w.site
     WHERE w.is_new
     WINDOW o AS (PARTITION BY w.site, w.src ORDER BY w.first_seen, w.host)
+), known AS (
+    SELECT DISTINCT site, lower(account) AS account FROM site_accounts WHERE kind = 'administrator'
 ), numbered AS (
-    SELECT *, sum(starts) OVER (PARTITION BY site, src ORDER BY first_seen, host ROWS UNBOUNDED PRECEDING) AS burst
+    SELECT *, EXISTS (SELECT 1 FROM known AS k WHERE k.account = marked.account
+            AND coalesce(k.site, marked.site) IS NOT DISTINCT FROM marked.site) AS is_known,
+        sum(starts) OVER (PARTITION BY site, src ORDER BY first_seen, host ROWS UNBOUNDED PRECEDING) AS burst
     FROM marked
 )
 SELECT site, min(first_seen) AS first_seen, max(last_time) AS last_seen,
@@ -57,7 +62,8 @@ SELECT site, min(first_seen) AS first_seen, max(last_time) AS last_seen,
     list(DISTINCT account) AS accounts, any_value(CASE WHEN ip_normal(src) IS NULL THEN src END) AS src_host,
     min(src_ip) AS src_ip,
     CASE WHEN count(*) >= $hosts AND count(from_src) > 0 THEN 'high'
-         WHEN count(*) < $hosts AND bool_and(days >= 2) THEN 'low' ELSE 'medium' END AS level,
+         WHEN count(*) < $hosts AND bool_and(days >= 2) THEN 'low'
+         WHEN count(from_src) = 0 AND count(*) < $many AND bool_and(is_known) THEN 'low' ELSE 'medium' END AS level,
     CASE WHEN max(history) >= 7 THEN 0.8 WHEN max(history) >= $earlier_days THEN 0.7 ELSE 0.5 END AS confidence,
     MAP {'host_count': CAST(count(*) AS VARCHAR), 'entered_from': min(from_src), 'entered_as': min(from_account)} AS details,
     list_transform(list_sort(list_concat(
