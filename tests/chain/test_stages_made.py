@@ -822,6 +822,18 @@ def test_leaked_account_beside_its_owner_is_a_break_in_though_the_log_has_just_b
     assert sure["confidence"] > finding["confidence"]
 
 
+def test_owner_who_comes_after_the_guesser_is_not_the_stranger() -> None:
+    """Failures of several accounts from one address, then a success; the owner's only login is later."""
+    tries = tuple(
+        vpn(13 + n * MINUTE, user, "198.51.100.7", outcome="failure", country="Netherlands")
+        for n, user in enumerate(("admin", "test", "vpn", "mealmaint", "guest", "mealmaint"))
+    )
+    sessions = [_session(at, at + 1, "198.51.100.7", country="Netherlands") for at in (13.2, 38)]
+    (finding,) = _break_in(*sessions, _session(29.5, 30.5, "203.0.113.5"), more=tries)
+    assert (finding["src_ip"], finding["details"]["failures"]) == ("198.51.100.7", "6")
+    assert {event["evidence_offset"] for event in finding["events"]} == {1, 3, 7, 8, 9, 10, 11, 12}
+
+
 def test_of_two_places_at_once_the_strange_one_is_told_even_if_it_was_first() -> None:
     intruder = _session(13, 16, "198.51.100.7", country="Netherlands")
     owner = [_session(hour, hour + 1, "203.0.113.5") for hour in (14, 29, 53)]

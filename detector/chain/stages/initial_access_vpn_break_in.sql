@@ -28,6 +28,13 @@ WITH logins AS (
     FROM vpn_logins WHERE kind = 'user' AND account IS NOT NULL
 ), successes AS (
     SELECT *, time_bucket($login_minutes * INTERVAL 1 MINUTE, time) AS slot FROM logins WHERE outcome = 'success'
+), guessed AS (
+    -- An address that failed so often, whatever the account, before anybody ever came in from it.
+    SELECT l.site, l.src_ip, count(*) AS failed
+    FROM logins AS l JOIN (SELECT site, src_ip, min(time) AS time FROM successes GROUP BY ALL) AS s
+        ON s.src_ip = l.src_ip AND s.site IS NOT DISTINCT FROM l.site
+    WHERE l.outcome = 'failure' AND l.time BETWEEN s.time - $minutes * INTERVAL 1 MINUTE AND s.time
+    GROUP BY ALL HAVING count(*) >= $failures
 ), by_hour AS (
     SELECT site, hour(time) AS hour, count(*) AS logons, count(DISTINCT CAST(time AS DATE)) AS days FROM logons
     WHERE outcome = 'success' AND NOT is_machine_account AND NOT is_system AND NOT is_anonymous GROUP BY ALL
@@ -77,6 +84,7 @@ WITH logins AS (
         bool_or(o.network = n.network) AS same_network
     FROM by_address AS n JOIN successes AS o ON o.account = n.account AND o.site IS NOT DISTINCT FROM n.site
         AND o.src_ip <> n.src_ip
+    ANTI JOIN guessed AS g ON g.src_ip = o.src_ip AND g.site IS NOT DISTINCT FROM o.site
     GROUP BY ALL
 ), at_once AS (
     SELECT a.site, a.account, a.src_ip AS one, b.src_ip AS other
@@ -95,8 +103,10 @@ WITH logins AS (
     WHERE (x.own_logins, -epoch_us(x.first_seen), x.src_ip) < (y.own_logins, -epoch_us(y.first_seen), y.src_ip)
     GROUP BY ALL
 ), after_failures AS (
-    SELECT site, account, src_ip, max(failed_before) AS failed, min(time) AS time
-    FROM successes WHERE failed_before >= $failures GROUP BY ALL
+    SELECT s.site, s.account, s.src_ip, max(greatest(s.failed_before, coalesce(g.failed, 0))) AS failed,
+        min(s.time) AS time
+    FROM successes AS s LEFT JOIN guessed AS g ON g.src_ip = s.src_ip AND g.site IS NOT DISTINCT FROM s.site
+    WHERE s.failed_before >= $failures OR g.failed IS NOT NULL GROUP BY ALL
 ), judged AS (
     SELECT n.*, coalesce(h.logins, 0) AS logins, f.failed, f.time AS failed_time, d.other_ip,
         coalesce(d.two_countries, false) AS two_countries, coalesce(d.one_network, false) AS one_network,
@@ -149,9 +159,9 @@ SELECT f.site, min(l.time) AS first_seen, max(l.time) AS last_seen, min(l.device
     list({'evidence_id': l.evidence_id, 'evidence_offset': l.evidence_offset}
          ORDER BY l.time, l.evidence_id, l.evidence_offset) AS events
 FROM levelled AS f
-JOIN logins AS l ON l.account = f.account AND l.site IS NOT DISTINCT FROM f.site
-    AND ((l.src_ip = f.src_ip AND l.time >= f.begins - $minutes * INTERVAL 1 MINUTE)
-         OR (f.failed IS NOT NULL AND l.outcome = 'failure'
+JOIN logins AS l ON l.site IS NOT DISTINCT FROM f.site
+    AND ((l.account = f.account AND l.src_ip = f.src_ip AND l.time >= f.begins - $minutes * INTERVAL 1 MINUTE)
+         OR (f.failed IS NOT NULL AND l.outcome = 'failure' AND (l.account = f.account OR l.src_ip = f.src_ip)
              AND l.time BETWEEN f.begins - $minutes * INTERVAL 1 MINUTE AND f.begins))
 WHERE f.level IS NOT NULL
 GROUP BY f.site, f.account, f.src_ip, f.src_country, f.level, f.logins, f.failed, f.other_ip, f.strange_country,
