@@ -7,6 +7,7 @@ becomes more careful. `python -m tools.recordings` measures.
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -236,3 +237,13 @@ def test_one_file_holds_events_of_many_computers(otrf: Scanned) -> None:
         "SELECT count(DISTINCT host) AS hosts FROM hits GROUP BY evidence_id ORDER BY hosts DESC"
     )
     assert spread[0]["hosts"] > 1
+
+
+def test_the_recordings_that_the_docs_name_are_there(corpus: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "recordings.md").read_text(encoding="utf-8")
+    names = {path.stem for folder in ("evtx", "otrf") for path in (corpus / folder).rglob("*.*")}
+    missed = text.partition("## What was not found")[2].partition("## SigmaHQ")[0]
+    first_cells = [line.split("|")[1] for line in missed.splitlines() if line.startswith("| `")]
+    named = [name for cell in first_cells for name in re.findall(r"`([^`]+)`", cell)]
+    assert len(named) > 50
+    assert set(named) <= names
