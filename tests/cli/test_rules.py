@@ -50,7 +50,7 @@ def test_list_of_own_and_of_other_rules(folder: Path) -> None:
     done = CliRunner().invoke(rules, ["list", "--rules", str(folder), "--format", "json"])
     assert done.exit_code == 0
     assert [rule["title"] for rule in json.loads(done.stdout)] == ["Good"]
-    done = CliRunner().invoke(rules, ["list"])
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(rules, ["list"])
     assert done.exit_code == 0
     assert "remote_desktop" in done.output
 
