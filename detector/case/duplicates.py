@@ -114,8 +114,8 @@ def duplicate_candidates(segments: Iterable[ReadSegment]) -> dict[str, Candidate
                 ranges[key].append((each.first_record_id, each.last_record_id, segment.evidence_id))
     for (view, _), spans in ranges.items():
         spans.sort()
-        reach, holder = -1, ""
-        for first, last, evidence_id in spans:
+        _, reach, holder = spans[0]
+        for first, last, evidence_id in spans[1:]:
             if first <= reach and evidence_id != holder:
                 numbered[view].update((evidence_id, holder))
             if last > reach:

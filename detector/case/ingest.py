@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import Pipe, connection, get_context, parent_process
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -19,8 +22,8 @@ from detector.case.plan import plan
 from detector.case.read import Segment, Task, read_task, segments_of
 from detector.case.site import Site, zone_named
 from detector.case.store import Case
-from detector.errors import CaseError, TimeZoneError
-from detector.formats.base import ReadContext
+from detector.errors import CaseError, EvidenceError, TimeZoneError
+from detector.formats.base import UNEXPECTED, ReadContext, fault
 from detector.formats.registry import format_named
 from detector.sources import Limits, Refusal, expand
 from detector.startup import leave_out_pandas
@@ -48,13 +51,15 @@ class IngestOptions:
 class IngestReport:
     """What an ingest took and what it did not.
 
-    `read`: one entry per segment read. `already`: paths whose content the case held before, or holds twice.
-    `refused`: paths not taken, with the reason. `duplicates`: events of the case that more than one evidence
-    file holds and that count once.
+    `read`: one entry per segment read. `already`: (path, evidence id) of files whose content the case held
+    before, or holds twice. `elsewhere`: of these, (path, site) of those that the case holds for another site
+    than the one named now; they stay with the first. `refused`: paths not taken, with the reason.
+    `duplicates`: events of the case that more than one evidence file holds and that count once.
     """
 
     read: tuple[ReadSegment, ...]
     already: tuple[tuple[str, str], ...]
+    elsewhere: tuple[tuple[str, str], ...]
     refused: tuple[Refusal, ...]
     duplicates: int
 
@@ -95,7 +100,7 @@ def ingest(
         zone_named(options.time_zone)
     refused: list[Refusal] = []
     files: list[Path] = []
-    for found in expand(paths):
+    for found in expand(paths, case.path):
         if isinstance(found, Refusal):
             refused.append(found)
         else:
@@ -111,12 +116,13 @@ def ingest(
                 evidence.append(result)
         segments, copies = _choose(case, evidence, options, refused)
         read = _read_all(case, segments, options.limits, workers, run, progress)
-        if copies:
-            case.journal.append(copies)
+        if new := _new_copies(case, copies):
+            case.journal.append(new)
         duplicates = case.find_duplicates() if read or not case.duplicates_known() else case.duplicate_count()
     return IngestReport(
         tuple(sorted(read, key=lambda segment: (segment.path, segment.segment))),
         tuple(sorted((copy.path, copy.evidence_id) for copy in copies)),
+        tuple(sorted(_elsewhere(case, copies, options))),
         tuple(sorted(refused, key=lambda refusal: refusal.path)),
         duplicates,
     )
@@ -156,9 +162,10 @@ class _Run:
             for index, each in enumerate(arguments):
                 yield index, call(*each)
             return
-        futures: dict[Future[_T], int] = {
-            self._pool.submit(call, *each): index for index, each in enumerate(arguments)
-        }
+        with _signals_held():
+            futures: dict[Future[_T], int] = {
+                self._pool.submit(call, *each): index for index, each in enumerate(arguments)
+            }
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -176,10 +183,46 @@ def _pool(workers: int) -> _Run:
     return _Run(ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_prepare_worker))
 
 
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Keep Ctrl-C back while workers are started, which inherit that: they have no handler of their own yet.
+
+    Where a system cannot do that (Windows), a worker that is just starting may print where it was stopped.
+    """
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _prepare_worker() -> None:
-    """Leave Ctrl-C to the parent, which stops its workers."""
+    """Leave Ctrl-C to the parent, which stops its workers, and end when the parent is killed."""
+    parent = parent_process()
+    if parent is not None:
+        stop, stopped = Pipe(duplex=False)
+        watch = threading.Thread(target=_end_with, args=(parent.sentinel, stop), daemon=True)
+        watch.start()
+        atexit.register(_end_watch, watch, stopped)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     leave_out_pandas()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _end_with(sentinel: int, stop: connection.Connection) -> None:
+    """End this process when another has ended, however: a worker alone would wait for work for ever."""
+    if sentinel in connection.wait([sentinel, stop]):
+        os._exit(1)
+
+
+def _end_watch(watch: threading.Thread, stopped: connection.Connection) -> None:
+    """End the thread before Python ends, which some libraries complain of otherwise."""
+    stopped.close()
+    watch.join()
 
 
 def _inspect_all(
@@ -198,45 +241,65 @@ def _inspect_all(
 def _choose(
     case: Case, evidence: list[Inspected], options: IngestOptions, refused: list[Refusal]
 ) -> tuple[list[Segment], list[Copy]]:
-    """Return the segments still to be read and the copies of what the case holds."""
+    """Return the segments still to be read, and the files whose content the case holds or will hold."""
     site = case.site()
     done: dict[str, set[int]] = defaultdict(set)
-    paths: dict[str, set[str]] = defaultdict(set)
+    wanted: dict[str, int] = {}
     for segment in case.journal.segments():
         done[segment.evidence_id].add(segment.segment)
-        paths[segment.evidence_id].add(segment.path)
-    for known in case.journal.copies:
-        paths[known.evidence_id].add(known.path)
+        wanted[segment.evidence_id] = segment.segments
+    taken = {evidence_id for evidence_id, count in wanted.items() if len(done[evidence_id]) == count}
     segments: list[Segment] = []
     copies: list[Copy] = []
-    taken: dict[str, str] = {}
     for each in sorted(evidence, key=lambda each: each.member.path):
+        if each.evidence_id in taken:
+            copies.append(Copy(each.evidence_id, each.member.path))
+            continue
         try:
             context, zone_name = _context(each, site, options)
-        except TimeZoneError as error:
+        except (TimeZoneError, EvidenceError) as error:
             refused.append(Refusal(each.member.path, str(error)))
             continue
-        if each.evidence_id in taken and taken[each.evidence_id] != each.member.path:
-            copies.append(Copy(each.evidence_id, each.member.path))
-            continue
-        waiting = [
+        taken.add(each.evidence_id)
+        segments += [
             segment
-            for segment in segments_of(each, options.site or site.name or DEFAULT_SITE, context, zone_name)
+            for segment in segments_of(each, _site_name(site, options), context, zone_name)
             if segment.index not in done[each.evidence_id]
         ]
-        taken[each.evidence_id] = each.member.path
-        if waiting:
-            segments += waiting
-        else:
-            copies.append(Copy(each.evidence_id, each.member.path))
-    new = [copy for copy in copies if copy.path not in paths[copy.evidence_id]]
-    return segments, new
+    return segments, copies
+
+
+def _site_name(site: Site, options: IngestOptions) -> str:
+    return options.site or site.name or DEFAULT_SITE
+
+
+def _new_copies(case: Case, copies: list[Copy]) -> list[Copy]:
+    """Return the copies at paths that the case does not know yet."""
+    known = {(segment.evidence_id, segment.path) for segment in case.journal.segments()}
+    known |= {(copy.evidence_id, copy.path) for copy in case.journal.copies}
+    return [copy for copy in dict.fromkeys(copies) if (copy.evidence_id, copy.path) not in known]
+
+
+def _elsewhere(case: Case, copies: list[Copy], options: IngestOptions) -> Iterator[tuple[str, str]]:
+    """Yield (path, site) of the copies that the case holds for another site than the one named now."""
+    if options.site is None:
+        return
+    sites = {segment.evidence_id: segment.site for segment in case.journal.segments()}
+    for copy in copies:
+        if (held := sites.get(copy.evidence_id, options.site)) != options.site:
+            yield copy.path, held
 
 
 def _context(each: Inspected, site: Site, options: IngestOptions) -> tuple[ReadContext, str | None]:
-    """Return what the reader is told about times without zone; raises TimeZoneError if it must know."""
+    """Return what the reader is told about times without zone.
+
+    Raises TimeZoneError if it must know one, EvidenceError if it fails.
+    """
     known = format_named(each.format)
-    needed = known.needs_zone is not None and known.needs_zone(each.head)
+    try:
+        needed = known.needs_zone is not None and known.needs_zone(each.head)
+    except UNEXPECTED as error:
+        raise EvidenceError(fault(each.format, error)) from error
     basis: Literal["option", "site"] | None = None
     zone = None
     if options.time_zone is not None:

@@ -84,7 +84,8 @@ class Case:
             raise CaseError(f"{description} cannot be read: {error.strerror or error}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise CaseError(
-                f'{description} is damaged; if nothing else is, write {{"layout": {_LAYOUT}}} into it'
+                f"{description} is damaged; if nothing else is, write this line into it: "
+                + json.dumps({"layout": _LAYOUT, "tool": __version__})
             ) from error
         if layout != _LAYOUT:
             raise CaseError(f"{path} was made by another version (layout {layout}, this one reads {_LAYOUT})")
@@ -124,9 +125,14 @@ class Case:
         except OSError as error:
             raise CaseError(cannot_write(target, error)) from error
 
-    def locked(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def locked(self) -> Iterator[None]:
         """Hold the case for writing; raises CaseError if another process writes it."""
-        return exclusive(self.path / "case.lock")
+        with exclusive(self.path / "case.lock"):
+            # Another process may have written between our opening the case and our holding it: what it stored
+            # would look like leftovers.
+            self.journal = Journal.load(self.journal.path)
+            yield
 
     def connect(
         self,

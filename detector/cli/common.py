@@ -16,13 +16,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from detector.case.store import Case
 from detector.errors import OutputError
 
-#: Exit codes. 0: all went well. 1: it could not be done. 2: wrong use of the command line (click's own).
-#: 3: it was done, but something of the input could not be read or used; the messages say what.
-#: 130: interrupted.
-EXIT_FAILED = 1
-EXIT_INCOMPLETE = 3
-EXIT_INTERRUPTED = 130
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -70,6 +63,16 @@ def open_case(path: Path) -> Case:
     return case
 
 
+def open_scanned_case(path: Path) -> Case:
+    """Open a case for its results; say on standard error if there are none, or older ones than evidence."""
+    case = open_case(path)
+    if not case.scanned():
+        note(f"nothing was scanned yet: run  detector scan --case {path}")
+    elif case.scan_is_old():
+        note(f"the results are older than the evidence of this case: run  detector scan --case {path}")
+    return case
+
+
 def console(stream: TextIO | None = None) -> Console:
     """Return a console for a stream (standard output if none): as wide as the terminal, else 160 columns."""
     stream = stream or sys.stdout
@@ -78,13 +81,19 @@ def console(stream: TextIO | None = None) -> Console:
         highlight=False,
         markup=False,
         emoji=False,
-        width=None if stream.isatty() else int(os.environ.get("COLUMNS", "160")),
+        width=None if stream.isatty() else _columns(),
     )
 
 
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, which takes an s unless there is one."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _columns() -> int:
+    """Return what COLUMNS says, if that is a number that a table can have."""
+    written = os.environ.get("COLUMNS", "")
+    return max(40, int(written)) if written.isascii() and written.isdigit() else 160
 
 
 def note(message: str) -> None:

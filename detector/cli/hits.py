@@ -15,7 +15,7 @@ from detector.cli.common import (
     console,
     format_option,
     note,
-    open_case,
+    open_scanned_case,
     output_option,
     text_output,
 )
@@ -43,9 +43,7 @@ def hits(case_path: Path, output_format: str, output: Path | None, level: str) -
     Example:
       detector hits --case mycase --level high --format jsonl -o hits.jsonl
     """
-    case = open_case(case_path)
-    if not case.scanned():
-        note(f"nothing was scanned yet: run  detector scan --case {case_path}")
+    case = open_scanned_case(case_path)
     with case.connect(meaning=False) as engine, text_output(output) as stream:
         rows = hit_rows(engine, level, events=output_format == "jsonl")
         if output_format == "jsonl":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,15 @@ from detector.case.ingest import IngestOptions, IngestReport
 from detector.case.ingest import ingest as read_evidence
 from detector.case.site import load_site, zone_named
 from detector.case.store import Case
-from detector.cli.common import EXIT_INCOMPLETE, Command, case_option, counted, note, progress_bar
+from detector.cli.common import Command, case_option, counted, note, progress_bar
+from detector.cli.exit_codes import EXIT_FAILED, EXIT_INCOMPLETE
 from detector.report.safe_text import terminal_text
+from detector.sources import Refusal
 
-#: How many refusals are printed; `--json` prints all.
+#: How many lines of refusals are printed; `--json` prints all.
 _SHOWN = 20
+#: More refusals than this, for one reason in one folder, are printed as one and a number.
+_ALIKE = 3
 
 
 def evidence_options(command: Command) -> Command:
@@ -65,7 +70,7 @@ def ingest(context: click.Context, /, case_path: Path, as_json: bool, **options:
     Example:
       detector ingest E:\\export fortigate.log.gz --case mycase --tz Asia/Tokyo
     """
-    report = ingest_into(Case.create(case_path), **options)
+    _, report = ingest_into(case_path, **options)
     if as_json:
         click.echo(json.dumps(_as_json(report), ensure_ascii=False, indent=2))
     else:
@@ -74,28 +79,36 @@ def ingest(context: click.Context, /, case_path: Path, as_json: bool, **options:
 
 
 def ingest_into(
-    case: Case,
+    case_path: Path,
     paths: tuple[Path, ...],
     site: str | None,
     time_zone: str | None,
     site_config: Path | None,
     parser: Literal["auto", "evtx", "python-evtx"],
     workers: int | None,
-) -> IngestReport:
-    """Ingest with a progress bar; raises DetectorError."""
+) -> tuple[Case, IngestReport]:
+    """Ingest with a progress bar, and make the case if there is none; raises DetectorError.
+
+    Nothing is made or changed if an option is wrong.
+    """
     if time_zone is not None:
         zone_named(time_zone)
     if site_config is not None:
         load_site(site_config)
+    case = Case.create(case_path)
+    if site_config is not None:
         case.set_site(site_config)
     options = IngestOptions(site=site, time_zone=time_zone, parser=parser, workers=workers)
     with progress_bar() as progress:
-        return read_evidence(case, paths, options, progress)
+        return case, read_evidence(case, paths, options, progress)
 
 
 def exit_code(report: IngestReport) -> int:
-    """Return 0 if all was taken, 3 if something was not."""
-    return EXIT_INCOMPLETE if report.refused or report.warnings else 0
+    """Return 0 if all was taken, 3 if something was not, 1 if nothing was."""
+    lost = any(refusal.lost for refusal in report.refused)
+    if not report.read and not report.already:
+        return EXIT_FAILED
+    return EXIT_INCOMPLETE if lost or report.warnings else 0
 
 
 def print_report(report: IngestReport) -> None:
@@ -121,20 +134,47 @@ def print_report(report: IngestReport) -> None:
     )
     if report.already:
         click.echo(f"{counted(len(report.already), 'file')} not read again: the case holds their content")
+    for path, site in report.elsewhere[:_SHOWN]:
+        note(f"  {terminal_text(path)}: the case holds it for site {terminal_text(site)!r}, where it stays")
+    if len(report.elsewhere) > _SHOWN:
+        note(f"  … and {len(report.elsewhere) - _SHOWN:,} more for another site (ingest --json lists all)")
     if report.warnings:
         note("warnings say what could not be read: detector query --case DIR 'SELECT * FROM warnings'")
-    if report.refused:
-        note(f"not taken: {len(report.refused):,}")
-        for refusal in report.refused[:_SHOWN]:
-            note(f"  {terminal_text(refusal.path)}: {terminal_text(refusal.reason)}")
-        if len(report.refused) > _SHOWN:
-            note(f"  … and {len(report.refused) - _SHOWN:,} more (ingest --json lists all)")
+    _print_refusals("not taken", [each for each in report.refused if each.lost])
+    _print_refusals("passed over", [each for each in report.refused if not each.lost])
+
+
+def _print_refusals(heading: str, refused: list[Refusal]) -> None:
+    """Print what was not taken and why, the rare reasons first: they must not drown in the common ones."""
+    if not refused:
+        return
+    note(f"{heading}: {len(refused):,}")
+    alike: dict[tuple[str, str], list[Refusal]] = defaultdict(list)
+    for refusal in refused:
+        alike[_folder(refusal.path), refusal.reason.split(" (")[0]].append(refusal)
+    lines: list[tuple[int, str]] = []
+    for (folder, reason), group in sorted(alike.items(), key=lambda item: (len(item[1]) > _ALIKE, item[0])):
+        shown = group if len(group) <= _ALIKE else group[:1]
+        lines += [(1, f"{terminal_text(each.path)}: {terminal_text(each.reason)}") for each in shown]
+        if more := len(group) - len(shown):
+            words = f"… and {counted(more, 'more file')} in {terminal_text(folder)}: {terminal_text(reason)}"
+            lines.append((more, words))
+    for _, line in lines[:_SHOWN]:
+        note(f"  {line}")
+    if hidden := sum(count for count, _ in lines[_SHOWN:]):
+        note(f"  … and {hidden:,} more (ingest --json lists all)")
+
+
+def _folder(path: str) -> str:
+    """Return the folder or archive that a path lies in."""
+    return re.sub(r"[/\\][^/\\]*$", "", path) if re.search(r"[/\\]", path) else "."
 
 
 def _as_json(report: IngestReport) -> dict[str, Any]:
     return {
         "read": [dataclasses.asdict(segment) for segment in report.read],
         "already": [{"path": path, "evidence_id": evidence_id} for path, evidence_id in report.already],
+        "elsewhere": [{"path": path, "site": site} for path, site in report.elsewhere],
         "refused": [dataclasses.asdict(refusal) for refusal in report.refused],
         "events": report.events,
         "warnings": report.warnings,

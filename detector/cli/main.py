@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 from importlib import import_module
 
-import click
+from detector.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
 
-from detector import __version__
-from detector.cli.common import EXIT_FAILED, EXIT_INTERRUPTED
-from detector.errors import DetectorError
-from detector.startup import collect_garbage_less_often, leave_out_pandas
+try:
+    import click
+
+    from detector import __version__
+    from detector.errors import DetectorError
+    from detector.report.safe_text import terminal_text
+    from detector.startup import collect_garbage_less_often, leave_out_pandas
+except KeyboardInterrupt:
+    # Nothing has begun: a second thought at the prompt gets no traceback.
+    sys.exit(EXIT_INTERRUPTED)
 
 #: Command -> module of `detector.cli` that defines it under the same name, in the order of `--help`.
 _COMMANDS: dict[str, str] = {
@@ -62,29 +70,57 @@ def cli() -> None:
 
 def main() -> None:
     """Run the program; every expected error is one message and an exit code, never a traceback."""
-    leave_out_pandas()
-    collect_garbage_less_often()
-    for stream in (sys.stdout, sys.stderr):
-        # A Windows console or a pipe may have a code page that lacks Japanese: write what can be written.
-        if hasattr(stream, "reconfigure"):
-            encoding = "utf-8" if not stream.isatty() else None
-            stream.reconfigure(errors="backslashreplace", encoding=encoding)
     try:
+        leave_out_pandas()
+        collect_garbage_less_often()
+        _prepare_streams()
+        # Whoever ends the program politely gets the same as with Ctrl-C: workers end, what was read stays.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         # Not standalone, click returns the code that a command exits with; commands return nothing else.
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        code = cli.main(standalone_mode=False) or 0
+        # What cannot be written shows now, and not when Python ends.
+        sys.stdout.flush()
+        sys.exit(code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted; what was finished is kept: the same command goes on from there", err=True)
+        _say("interrupted; what was finished is kept: the same command goes on from there")
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output has gone (| head): nothing to say, and nothing to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except DetectorError as error:
-        click.echo(f"detector: {error}", err=True)
+        _say(f"detector: {error}")
         sys.exit(EXIT_FAILED)
+    except MemoryError:
+        _say("detector: the memory is used up; for ingest, --workers 1 needs the least")
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        _give_up_output()
+        if isinstance(error, BrokenPipeError):
+            # The reader of our output has gone (| head): nothing to say, and nothing to say it to.
+            sys.exit(0)
+        where = f"{error.filename}: " if error.filename else ""
+        _say(f"detector: {where}{error.strerror or error}")
+        sys.exit(EXIT_FAILED)
+
+
+def _prepare_streams() -> None:
+    """Write what can be written: a Windows console or a pipe may have a code page that lacks Japanese."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            encoding = "utf-8" if not stream.isatty() else None
+            stream.reconfigure(errors="backslashreplace", encoding=encoding)
+
+
+def _say(message: str) -> None:
+    """Write to standard error; a message may hold names of files that others chose."""
+    with contextlib.suppress(OSError):
+        click.echo("\n".join(map(terminal_text, message.split("\n"))), err=True)
+
+
+def _give_up_output() -> None:
+    """Let what standard output still holds back go nowhere, or Python would try it again at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from detector.cli.common import EXIT_FAILED, console, format_option, note
+from detector.cli.common import console, format_option, note
+from detector.cli.exit_codes import EXIT_FAILED
 from detector.cli.tables import Column, print_table
 from detector.report.safe_text import terminal_text
 from detector.sigma.model import CompiledRule, Pack, RuleProblem

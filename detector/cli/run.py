@@ -35,8 +35,7 @@ def run(
       detector run E:\\export --case mycase --tz Asia/Tokyo --lang ja
     """
     path = case_path or Path("case")
-    case = Case.create(path)
-    read = ingest_command.ingest_into(case, **options)
+    case, read = ingest_command.ingest_into(path, **options)
     ingest_command.print_report(read)
     click.echo()
     found = scan_command.scan_into(case, rules)

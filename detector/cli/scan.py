@@ -10,7 +10,6 @@ import click
 
 from detector.case.store import Case
 from detector.cli.common import (
-    EXIT_INCOMPLETE,
     Command,
     case_option,
     counted,
@@ -18,6 +17,7 @@ from detector.cli.common import (
     open_case,
     progress_bar,
 )
+from detector.cli.exit_codes import EXIT_INCOMPLETE
 from detector.report.safe_text import terminal_text
 from detector.scan import ScanReport
 from detector.scan import scan as scan_case

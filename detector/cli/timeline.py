@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from detector.cli.common import case_option, format_option, note, open_case, output_option
+from detector.cli.common import case_option, format_option, open_scanned_case, output_option
 from detector.cli.report_options import language_option, style_of, write_lines, zone_option
 from detector.report.evidence_reference import EVENT_VIEWS
 from detector.report.output import FORMATS, choose_incident, timeline_output
@@ -41,9 +41,7 @@ def timeline(
     """
     if incident is not None and not_joined:
         raise click.UsageError("give either INCIDENT or --not-joined")
-    case = open_case(case_path)
-    if not case.scanned():
-        note(f"nothing was scanned yet: run  detector scan --case {case_path}")
+    case = open_scanned_case(case_path)
     style = style_of(case, lang, tz, output)
     with case.connect(views=EVENT_VIEWS) as engine:
         chosen = choose_incident(engine, incident) if incident is not None else None

@@ -31,10 +31,14 @@ class Member:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Something that was not taken, and why."""
+    """Something that was not taken, and why.
+
+    `lost` is false if nothing is missing for it: a second way to the same folder, the case itself.
+    """
 
     path: str
     reason: str
+    lost: bool = True
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,27 @@ def test_given_paths_keep_their_order(tmp_path: Path) -> None:
 
 def test_absent_path_and_case_folder(tmp_path: Path) -> None:
     (tmp_path / "case").mkdir()
-    (tmp_path / "case" / "case.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "case" / "case.json").write_text('{"layout": 1, "tool": "0.1"}', encoding="utf-8")
     (tmp_path / "case" / "old.log").write_text("x", encoding="utf-8")
     (tmp_path / "new.log").write_text("x", encoding="utf-8")
     case, new, absent = expand([tmp_path, tmp_path / "absent"])
     assert isinstance(case, Refusal) and "case folder" in case.reason
     assert new == tmp_path / "new.log"
     assert isinstance(absent, Refusal) and absent.path == str(tmp_path / "absent")
+
+
+def test_a_case_json_of_others_hides_no_evidence(tmp_path: Path) -> None:
+    for content in ("", "{}", "[]", '{"layout": 1}', "x" * 5000, "[" * 4000):
+        (tmp_path / "case.json").write_text(content, encoding="utf-8")
+        assert list(expand([tmp_path])) == [tmp_path / "case.json"]
+
+
+def test_the_case_being_written_is_nothing_lost(tmp_path: Path) -> None:
+    (tmp_path / "case").mkdir()
+    (tmp_path / "a.log").write_text("x", encoding="utf-8")
+    found, refusal = expand([tmp_path], own_case=tmp_path / "case")
+    assert found == tmp_path / "a.log"
+    assert isinstance(refusal, Refusal) and not refusal.lost
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -56,7 +70,7 @@ def test_links(tmp_path: Path) -> None:
     assert [item for item in found if isinstance(item, Path)] == [folder / "a.log", folder / "zlink.log"]
     reasons = {Path(item.path).name: item.reason for item in found if isinstance(item, Refusal)}
     assert set(reasons) == {"loop", "nowhere"}
-    assert "already read" in reasons["loop"] and "nowhere" in reasons["nowhere"]
+    assert "the same folder" in reasons["loop"] and "nowhere" in reasons["nowhere"]
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
