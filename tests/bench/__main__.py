@@ -12,6 +12,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,31 +37,30 @@ class Run:
 
 def measured(*arguments: str) -> Run:
     """Run `detector` with these arguments and watch it."""
-    begin = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "detector", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONUTF8": "1"},
-    )
-    watched = psutil.Process(process.pid)
-    peak = 0.0
-    while process.poll() is None:
-        try:
-            family = [watched, *watched.children(recursive=True)]
-            peak = max(peak, sum(_private(each) for each in family))
-        except psutil.Error:
-            pass
-        time.sleep(0.05)
-    seconds = time.perf_counter() - begin
-    assert process.stdout is not None
-    return Run(seconds, peak / 2**20, process.stdout.read())
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        begin = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "detector", *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONUTF8": "1"},
+        )
+        watched = psutil.Process(process.pid)
+        peak = 0.0
+        while process.poll() is None:
+            try:
+                family = [watched, *watched.children(recursive=True)]
+                peak = max(peak, sum(_private(each) for each in family))
+            except psutil.Error:
+                pass
+            time.sleep(0.05)
+        seconds = time.perf_counter() - begin
+        output.seek(0)
+        return Run(seconds, peak / 2**20, output.read())
 
 
 def _private(process: psutil.Process) -> float:
-    """Return what a process holds by itself: pages that it shares with its siblings count in one of them."""
+    """Return the resident memory of a process in bytes; pages that processes share count in each."""
     try:
         info = process.memory_info()
     except psutil.NoSuchProcess:
