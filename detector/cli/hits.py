@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,6 +18,7 @@ from detector.cli.common import (
     output_option,
     text_output,
 )
+from detector.cli.json_text import json_text
 from detector.cli.tables import Column, print_table
 from detector.report.hit_rows import hit_rows, json_value
 from detector.report.safe_text import csv_cell
@@ -48,7 +48,7 @@ def hits(case_path: Path, output_format: str, output: Path | None, level: str) -
         rows = hit_rows(engine, level, events=output_format == "jsonl")
         if output_format == "jsonl":
             for row in rows:
-                stream.write(json.dumps(row, ensure_ascii=False, default=json_value) + "\n")
+                stream.write(json_text(row) + "\n")
         elif output_format == "csv":
             _write_csv(rows, stream)
         else:

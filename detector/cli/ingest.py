@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from detector.case.site import load_site, zone_named
 from detector.case.store import Case
 from detector.cli.common import Command, case_option, counted, note, progress_bar
 from detector.cli.exit_codes import EXIT_FAILED, EXIT_INCOMPLETE
+from detector.cli.json_text import json_text
 from detector.report.safe_text import terminal_text
 from detector.sources import Refusal
 
@@ -72,7 +72,7 @@ def ingest(context: click.Context, /, case_path: Path, as_json: bool, **options:
     """
     _, report = ingest_into(case_path, **options)
     if as_json:
-        click.echo(json.dumps(_as_json(report), ensure_ascii=False, indent=2))
+        click.echo(json_text(_as_json(report), indent=2))
     else:
         print_report(report)
     context.exit(exit_code(report))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 
 from detector.cli.common import console, format_option, note
 from detector.cli.exit_codes import EXIT_FAILED
+from detector.cli.json_text import json_text
 from detector.cli.tables import Column, print_table
 from detector.report.safe_text import terminal_text
 from detector.sigma.model import CompiledRule, Pack, RuleProblem
@@ -55,7 +55,7 @@ def list_rules(context: click.Context, /, paths: tuple[Path, ...], output_format
     pack = load_pack(paths or (default_rules_path(),), default_cache_folder())
     rows = [_row(rule) for rule in pack.rules]
     if output_format == "json":
-        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        click.echo(json_text(rows, indent=2))
     else:
         columns = [Column(name, no_wrap=name == "level") for name in _COLUMNS]
         print_table(columns, ([row[name] for name in _COLUMNS] for row in rows), console())
@@ -80,7 +80,7 @@ def check_rules(context: click.Context, /, paths: tuple[Path, ...], output_forma
     """
     pack = load_pack(paths, default_cache_folder())
     if output_format == "json":
-        click.echo(json.dumps(_report(pack), ensure_ascii=False, indent=2))
+        click.echo(json_text(_report(pack), indent=2))
     else:
         for problem in pack.problems:
             title = f" ({problem.title})" if problem.title else ""

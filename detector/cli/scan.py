@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import click
@@ -18,6 +17,7 @@ from detector.cli.common import (
     progress_bar,
 )
 from detector.cli.exit_codes import EXIT_INCOMPLETE
+from detector.cli.json_text import json_text
 from detector.report.safe_text import terminal_text
 from detector.scan import ScanReport
 from detector.scan import scan as scan_case
@@ -52,7 +52,7 @@ def scan(context: click.Context, /, case_path: Path, rules: tuple[Path, ...], as
     """
     report = scan_into(open_case(case_path), rules)
     if as_json:
-        click.echo(json.dumps(_as_json(report), ensure_ascii=False, indent=2))
+        click.echo(json_text(_as_json(report), indent=2))
     else:
         print_report(report)
     context.exit(exit_code(report))

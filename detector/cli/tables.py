@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from detector.report.hit_rows import json_value
+from detector.cli.json_text import json_text
 from detector.report.safe_text import csv_cell, terminal_text
 
 #: Rows drawn as one table: column widths are those of the block, and memory stays bounded.
@@ -39,7 +38,7 @@ def cell_text(value: Any) -> str:
     if isinstance(value, datetime):
         return (value.astimezone(UTC) if value.tzinfo else value).isoformat(sep=" ")
     if isinstance(value, (list, dict)):
-        return terminal_text(json.dumps(value, ensure_ascii=False, default=json_value))
+        return terminal_text(json_text(value))
     return terminal_text(str(value))
 
 
@@ -68,7 +67,7 @@ def write_batches(
     if output_format == "jsonl":
         for batch in batches:
             for row in batch.to_pylist():
-                stream.write(json.dumps(row, ensure_ascii=False, default=json_value) + "\n")
+                stream.write(json_text(row) + "\n")
         return False
     if output_format == "csv":
         writer = csv.writer(stream, lineterminator="\n")
@@ -96,5 +95,5 @@ def _csv_value(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, (list, dict)):
-        return json.dumps(value, ensure_ascii=False, default=json_value)
+        return json_text(value)
     return value

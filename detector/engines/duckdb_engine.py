@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -136,8 +137,11 @@ class Engine:
             )
 
 
-#: What DuckDB raises if a file cannot be read. Of damaged Parquet some errors have no class of their own.
-_OF_A_FILE = (duckdb.IOException, duckdb.SerializationException)
+def _is_of_a_file(error: duckdb.Error) -> bool:
+    """Tell whether a file could not be read. Of damaged Parquet many errors have no class of their own."""
+    if isinstance(error, (duckdb.IOException, duckdb.SerializationException)) or type(error) is duckdb.Error:
+        return True
+    return re.search(r"(?i)file '.*\.parquet'", str(error).partition("\n")[0]) is not None
 
 
 @contextmanager
@@ -152,7 +156,7 @@ def _translated_errors() -> Iterator[None]:
     except duckdb.Error as error:
         if str(error).rstrip().endswith("KeyboardInterrupt:"):
             raise KeyboardInterrupt from error
-        if isinstance(error, _OF_A_FILE) or type(error) is duckdb.Error:
+        if _is_of_a_file(error):
             raise StorageError(str(error)) from error
         raise QueryError(str(error)) from error
     except RuntimeError as error:
