@@ -7,7 +7,9 @@ nothing.
 from __future__ import annotations
 
 import ipaddress
+import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,20 +18,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from detector.errors import SiteError, TimeZoneError
 
-_TOP_KEYS = {
-    "name",
-    "time_zone",
-    "domain",
-    "netbios",
-    "networks",
-    "vendors",
-    "maintenance_windows",
-    "servers",
-    "firewalls",
-    "accounts",
-    "antivirus",
-    "stages",
-}
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
 
 
 @dataclass(frozen=True)
@@ -80,67 +70,167 @@ def load_site(path: Path) -> Site:
         data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SiteError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SiteError(f"{path} is not UTF-8 (from byte {error.start}): save it as UTF-8") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SiteError(f"{path}: {error}") from error
-    unknown = sorted(set(data) - _TOP_KEYS)
-    if unknown:
-        raise SiteError(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(sorted(_TOP_KEYS))}")
     try:
-        return _site(data)
+        return _site(_Table(data, ""))
     except (SiteError, TimeZoneError) as error:
         raise SiteError(f"{path}: {error}") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise SiteError(f"{path}: a value has not the form of the example: {error!r}") from error
 
 
-def _site(data: dict[str, Any]) -> Site:
-    vendors = data.get("vendors", [])
-    for vendor in vendors:
-        if not vendor.get("name"):
-            raise SiteError("vendors: each needs a name")
+class _Table:
+    """A table of the file: gives values of the type that is expected, or raises SiteError naming the key.
+
+    `key` is what stands before its keys in messages.
+    """
+
+    def __init__(self, data: Any, key: str) -> None:
+        if not isinstance(data, dict):
+            raise SiteError(f"{key}: a table is expected, not {data!r}")
+        self._data, self._key = data, key
+
+    def known(self, *keys: str) -> _Table:
+        """Refuse every other key: a misspelt one would silently do nothing."""
+        if unknown := sorted(set(self._data) - set(keys)):
+            raise SiteError(f"unknown key {self.at(unknown[0])!r}; known are {', '.join(sorted(keys))}")
+        return self
+
+    def at(self, key: str) -> str:
+        """Return the name of a key in messages."""
+        return f"{self._key}.{key}" if self._key else key
+
+    def text(self, key: str) -> str | None:
+        """Return a text, None if the key is absent."""
+        value = self._data.get(key)
+        if value is not None and not isinstance(value, str):
+            raise SiteError(f"{self.at(key)}: a text in quotes is expected, not {value!r}")
+        return value
+
+    def needed(self, key: str) -> str:
+        """Return a text that must be there."""
+        value = self.text(key)
+        if not value:
+            raise SiteError(f"{self._key}: each needs a {key}")
+        return value
+
+    def texts(self, key: str) -> list[str]:
+        """Return a list of texts, empty if the key is absent."""
+        value = self._data.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise SiteError(f'{self.at(key)}: a list of texts is expected, such as ["a", "b"], not {value!r}')
+        return value
+
+    def zone(self, key: str) -> ZoneInfo | None:
+        """Return a time zone, None if the key is absent; raises TimeZoneError."""
+        name = self.text(key)
+        return None if name is None else zone_named(name)
+
+    def networks(self, key: str) -> list[str]:
+        """Return networks in their normal form."""
+        return [_network(text, self.at(key)) for text in self.texts(key)]
+
+    def table(self, key: str) -> _Table:
+        """Return a table, an empty one if the key is absent."""
+        return _Table(self._data.get(key, {}), self.at(key))
+
+    def named(self) -> Iterator[tuple[str, _Table]]:
+        """Yield the tables of this one by their names."""
+        for name, value in self._data.items():
+            yield name, _Table(value, self.at(name))
+
+    def tables(self, key: str) -> list[_Table]:
+        """Return the tables of a list of tables, which is written [[key]]."""
+        value = self._data.get(key, [])
+        if not isinstance(value, list):
+            raise SiteError(f"{self.at(key)}: a list of tables is expected, each headed [[{key}]]")
+        return [_Table(each, self.at(key)) for each in value]
+
+    def plain(self) -> dict[str, Any]:
+        """Return what the table holds, unchecked."""
+        return dict(self._data)
+
+
+def _site(top: _Table) -> Site:
+    top.known(
+        "name", "time_zone", "domain", "netbios", "networks", "vendors", "maintenance_windows", "servers",
+        "firewalls", "accounts", "antivirus", "stages",
+    )  # fmt: skip
+    vendors = [
+        (each.known("name", "networks", "vpn_pools", "accounts", "reaches").needed("name"), each)
+        for each in top.tables("vendors")
+    ]
     return Site(
-        name=data.get("name"),
-        time_zone=zone_named(data["time_zone"]) if "time_zone" in data else None,
-        domain=data.get("domain"),
-        netbios=data.get("netbios"),
-        networks=tuple(
-            [
-                (kind, "", _network(text, f"networks.{kind}"))
-                for kind, texts in data.get("networks", {}).items()
-                for text in texts
-            ]
-            + [
-                (kind, vendor["name"], _network(text, f"vendors.{key}"))
-                for vendor in vendors
-                for key, kind in (("networks", "vendor"), ("vpn_pools", "vendor_vpn_pool"))
-                for text in vendor.get(key, [])
-            ]
-        ),
-        hosts=tuple(
-            (str(host), entry.get("ip"), entry.get("role")) for host, entry in data.get("servers", {}).items()
-        ),
-        accounts=tuple(
-            [
-                (name, kind, None)
-                for key, kind in (("administrators", "administrator"), ("services", "service"))
-                for name in data.get("accounts", {}).get(key, [])
-            ]
-            + [(name, "vendor", vendor["name"]) for vendor in vendors for name in vendor.get("accounts", [])]
-        ),
-        windows=tuple(
-            (window["who"], day, window["from"], window["to"])
-            for window in data.get("maintenance_windows", [])
-            for day in window["days"]
-        ),
-        reaches=tuple((vendor["name"], host) for vendor in vendors for host in vendor.get("reaches", [])),
-        file_zones=tuple(
-            (entry["file"], zone_named(entry["time_zone"]))
-            for entry in data.get("firewalls", {}).values()
-            if "file" in entry and "time_zone" in entry
-        ),
-        antivirus=tuple(data.get("antivirus", [])),
-        stages=dict(data.get("stages", {})),
+        name=top.text("name"),
+        time_zone=top.zone("time_zone"),
+        domain=top.text("domain"),
+        netbios=top.text("netbios"),
+        networks=tuple(_networks(top.table("networks"), vendors)),
+        hosts=tuple(_hosts(top.table("servers"))),
+        accounts=tuple(_accounts(top.table("accounts"), vendors)),
+        windows=tuple(window for each in top.tables("maintenance_windows") for window in _windows(each)),
+        reaches=tuple((name, host) for name, vendor in vendors for host in vendor.texts("reaches")),
+        file_zones=tuple(_file_zones(top.table("firewalls"))),
+        antivirus=tuple(top.texts("antivirus")),
+        stages={name: stage.plain() for name, stage in top.table("stages").named()},
     )
+
+
+_Vendors = list[tuple[str, _Table]]
+
+
+def _networks(own: _Table, vendors: _Vendors) -> Iterator[tuple[str, str, str]]:
+    own.known(*_NETWORKS)
+    for kind in _NETWORKS:
+        for network in own.networks(kind):
+            yield kind, "", network
+    for name, vendor in vendors:
+        for key, kind in (("networks", "vendor"), ("vpn_pools", "vendor_vpn_pool")):
+            for network in vendor.networks(key):
+                yield kind, name, network
+
+
+_NETWORKS = ("servers", "clients", "vpn_pools")
+
+
+def _hosts(servers: _Table) -> Iterator[tuple[str, str | None, str | None]]:
+    for host, entry in servers.named():
+        ip = entry.known("ip", "role").text("ip")
+        if ip is not None:
+            try:
+                ipaddress.ip_address(ip)
+            except ValueError as error:
+                raise SiteError(f"{entry.at('ip')}: {ip!r} is not an address such as 10.1.1.10") from error
+        yield host, ip, entry.text("role")
+
+
+def _accounts(own: _Table, vendors: _Vendors) -> Iterator[tuple[str, str, str | None]]:
+    own.known("administrators", "services")
+    for key, kind in (("administrators", "administrator"), ("services", "service")):
+        for account in own.texts(key):
+            yield account, kind, None
+    for name, vendor in vendors:
+        for account in vendor.texts("accounts"):
+            yield account, "vendor", name
+
+
+def _windows(window: _Table) -> Iterator[tuple[str, str, str, str]]:
+    who, *times = (window.known("who", "days", "from", "to").needed(key) for key in ("who", "from", "to"))
+    for key, time in zip(("from", "to"), times, strict=True):
+        if not _CLOCK.fullmatch(time):
+            raise SiteError(f"{window.at(key)}: {time!r} is not a time such as 14:00")
+    for day in window.texts("days"):
+        if day not in _DAYS:
+            raise SiteError(f"{window.at('days')}: {day!r} is not one of {', '.join(_DAYS)}")
+        yield who, day, times[0], times[1]
+
+
+def _file_zones(firewalls: _Table) -> Iterator[tuple[str, ZoneInfo]]:
+    for _, entry in firewalls.named():
+        file, zone = entry.known("file", "time_zone").text("file"), entry.zone("time_zone")
+        if file is not None and zone is not None:
+            yield file, zone
 
 
 def _network(text: str, key: str) -> str:

@@ -16,6 +16,9 @@ def load(tmp_path: Path, text: str) -> Site:
     return load_site(path)
 
 
+WINDOW = '[[maintenance_windows]]\nwho = "x"\ndays = ["{}"]\nfrom = "{}"\nto = "{}"'
+
+
 def test_the_form_that_users_get(corpus: Path) -> None:
     site = load_site(corpus.parent / "site.example.toml")
     assert site.time_zone is not None and site.time_zone.key == "Asia/Tokyo"
@@ -48,10 +51,42 @@ def test_empty_is_allowed(tmp_path: Path) -> None:
         ('[networks]\nservers = ["10.1.1.0/99"]', "networks.servers"),
         ("[[vendors]]\nnetworks = []", "name"),
         ("name = ", "Invalid value"),
-        ("servers = 5", "form"),
+        ("servers = 5", "servers: a table"),
+        ("name = 5", "name: a text"),
+        ("time_zone = 5", "time_zone: a text"),
+        ('time_zone = "../etc/passwd"', "passwd"),
+        ('antivirus = "Defender"', "antivirus: a list of texts"),
+        ("antivirus = [1]", "antivirus: a list of texts"),
+        ("domain = [1]", "domain: a text"),
+        ('networks = "10.0.0.0/8"', "networks: a table"),
+        ('[networks]\nserver = ["10.0.0.0/8"]', "networks.server"),
+        ('[networks]\nservers = "10.0.0.0/8"', "networks.servers: a list"),
+        ("vendors = 5", "vendors: a list of tables"),
+        ("vendors = [5]", "vendors: a table"),
+        ('[[vendors]]\nname = "x"\nnetwork = []', "vendors.network"),
+        ('[servers]\nA = { ip = "999.1.1.1" }', "servers.A.ip"),
+        ('[servers]\nA = { rolle = "dc" }', "servers.A.rolle"),
+        ("[firewalls]\nF = { file = 5 }", "firewalls.F.file"),
+        ('[firewalls]\nF = { file = "x", time_zone = "JST" }', "JST"),
+        ('[accounts]\nadmins = ["x"]', "accounts.admins"),
+        ('[[maintenance_windows]]\nwho = "x"\nto = "16:00"', "maintenance_windows: each needs a from"),
+        (WINDOW.format("Tue", "25:00", "16:00"), "maintenance_windows.from: '25:00'"),
+        (WINDOW.format("Tue", "14:00", "1600"), "maintenance_windows.to: '1600'"),
+        (WINDOW.format("Tuesday", "14:00", "16:00"), "'Tuesday' is not one of Mon"),
+        ("[stages]\nx = 5", "stages.x: a table"),
+        ("x = " + "[" * 5000, "site.toml"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(SiteError, match=r"site\.toml") as caught:
         load(tmp_path, text)
     assert named in str(caught.value)
+
+
+def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_bytes('name = "病院"'.encode("cp932"))
+    with pytest.raises(SiteError, match=r"site\.toml is not UTF-8"):
+        load_site(path)
+    path.write_text('name = "病院"', encoding="utf-8-sig")
+    assert load_site(path).name == "病院"
