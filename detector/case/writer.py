@@ -27,8 +27,8 @@ from detector.tables.network import FIREWALL_COLUMNS, VPN_COLUMNS, NetworkRecord
 from detector.tables.results import schema
 from detector.tables.windows import ORIGIN_COLUMNS, WINDOWS_COLUMNS, WindowsRecord
 
-BATCH_ROWS = 40_000
-BATCH_BYTES = 48 * 1024 * 1024
+BATCH_ROWS = 20_000
+BATCH_BYTES = 24 * 1024 * 1024
 
 _COMPRESSION = "zstd"
 _STATE = b"detector.state"
