@@ -27,10 +27,21 @@ _SHOWN = 20
 _ALIKE = 3
 
 
+class _EvidencePath(click.Path):
+    """A path as it was written. An empty one, of a variable that is not set, does not mean this folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value).strip():
+            self.fail("a path is empty; write . for the current folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def evidence_options(command: Command) -> Command:
     """Add the options that say what evidence is: for `ingest` and `run`."""
     options: tuple[Callable[[Any], Any], ...] = (
-        click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."),
+        click.argument(
+            "paths", nargs=-1, required=True, type=_EvidencePath(path_type=Path), metavar="PATH..."
+        ),
         click.option("--site", metavar="NAME", help="Which hospital or supplier these logs are from."),
         click.option(
             "--tz", "time_zone", metavar="ZONE", help="Zone of times that state none, e.g. Asia/Tokyo."

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from detector.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
 
@@ -105,6 +106,9 @@ def main() -> None:
 
 def _prepare_streams() -> None:
     """Write what can be written: a Windows console or a pipe may have a code page that lacks Japanese."""
+    # A stream that the caller has closed is None; what stands in for it lives as long as the process.
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             encoding = "utf-8" if not stream.isatty() else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from detector.sources.model import Refusal
@@ -35,8 +36,9 @@ def _expand(path: Path, visited: dict[Path, Path], own_case: Path | None) -> Ite
         current = stack.pop()
         try:
             mode = current.stat().st_mode
-        except OSError as error:
-            yield Refusal(str(current), _reason(current, error))
+        except (OSError, ValueError) as error:
+            reason = _reason(current, error) if isinstance(error, OSError) else str(error)
+            yield Refusal(str(current), reason)
             continue
         if stat.S_ISREG(mode):
             yield current
@@ -81,8 +83,9 @@ def _is_case(description: Path) -> bool:
 
 
 def _reason(path: Path, error: OSError) -> str:
-    if path.is_symlink():
-        return f"a link that leads nowhere: {error.strerror or error}"
+    with suppress(OSError):  # what failed may fail again: a name that is too long
+        if path.is_symlink():
+            return f"a link that leads nowhere: {error.strerror or error}"
     if isinstance(error, FileNotFoundError):
         return "there is no such file or folder"
     return f"cannot be looked at: {error.strerror or error}"

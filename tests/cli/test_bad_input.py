@@ -254,6 +254,47 @@ def test_nothing_taken_is_a_failure(tmp_path: Path) -> None:
         assert detector("ingest", path, "--case", tmp_path / "case").returncode == 1
 
 
+def test_paths_that_are_none(tmp_path: Path) -> None:
+    empty = detector("ingest", "", "--case", tmp_path / "case", cwd=tmp_path)
+    assert empty.returncode == 2 and "a path is empty" in empty.stderr
+    odd = ("y" * 5000, "~/x", "C:\\logs\\x.evtx", "a\n\x1b[31mb")
+    done = detector("ingest", *odd, "--case", tmp_path / "case", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("not taken: 4\n")
+    assert done.stderr.count("there is no such file") == 3 and "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("change", ["append", "cut", "delete", "replace"])
+def test_evidence_that_changes_while_it_is_read_says_so(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    from detector.case import ingest
+    from detector.case.store import Case
+
+    victim, choose = logs / "a.json", ingest._choose
+
+    def changing(*given):  # type: ignore[no-untyped-def]
+        chosen = choose(*given)
+        content = victim.read_text(encoding="utf-8")
+        new = {"append": content + event(9), "cut": content[: len(content) // 2], "replace": "\0" * 900}
+        if change == "delete":
+            victim.unlink()
+        else:
+            write(victim, new[change])
+            os.utime(victim, (2_000_000_000, 2_000_000_000))
+        return chosen
+
+    monkeypatch.setattr(ingest, "_choose", changing)
+    case = Case.create(tmp_path / "case")
+    report = ingest.ingest(case, [logs], ingest.IngestOptions(workers=1))
+    with case.connect() as engine:
+        reasons = [row["reason"] for row in engine.execute("FROM warnings").to_pylist()]
+        count = engine.execute("SELECT count(*) AS n FROM windows").to_pylist()[0]["n"]
+    assert report.events == count
+    wanted = "cannot be read" if change == "delete" else "was changed while it was being read"
+    assert any(wanted in reason for reason in reasons), reasons
+
+
 def test_the_same_file_for_another_site_is_said(logs: Path, tmp_path: Path) -> None:
     assert detector("ingest", logs, "--case", tmp_path / "case", "--site", "A").returncode == 0
     done = detector("ingest", logs, "--case", tmp_path / "case", "--site", "B")
@@ -561,9 +602,7 @@ def test_a_disk_that_fills_keeps_what_was_stored(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr and "Exception" not in done.stderr, done.stderr
     assert "No space left on device; make room and run the same command again" in done.stderr
     codes = [line for line in done.stdout.splitlines() if line.startswith("exit")]
-    assert codes == ["exit 0", "exit 1", "exit 0", "exit 1", "exit 1", "exit 1", "exit 0", "exit 0"], (
-        done.stdout
-    )
+    assert codes == [f"exit {code}" for code in (0, 1, 0, 1, 1, 1, 0, 0)], done.stdout
     counts = [line for line in done.stdout.splitlines() if line.isdigit()]
     assert counts == ["1", "3"]
 
@@ -584,6 +623,15 @@ def test_japanese_on_any_console(case: Path, encoding: str) -> None:
         assert done.returncode == 0, done.stderr
         assert b"Traceback" not in done.stderr
     assert "suzuki" in detector("query", "--case", case, "SELECT TargetUserName FROM windows_security").stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")
+def test_closed_streams(case: Path) -> None:
+    for closed in (">&-", "2>&-", ">&- 2>&-", ">/dev/full", ">/dev/full 2>&1"):
+        command = f"{sys.executable} -m detector query --case {case} 'FROM evidence' {closed}"
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+        assert done.returncode == (1 if "full" in closed else 0)
+        assert "Traceback" not in done.stderr and "Exception" not in done.stderr
 
 
 def test_columns_that_are_no_number(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:

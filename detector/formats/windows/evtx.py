@@ -74,7 +74,7 @@ def _missing_chunks(head: bytes, reached: int) -> Iterator[ReadWarning]:
     stated = chunks_stated(head)
     found = max(0, reached - FILE_HEADER_BYTES) // CHUNK_BYTES
     if found < stated:
-        reason = f"the file ends behind {found} of the {stated} chunks that its header counts: it is cut short"
+        reason = f"cut short: the file ends behind {found} of the {stated} chunks that its header counts"
         yield ReadWarning(None, reason, None)
 
 
