@@ -94,7 +94,7 @@ def _inspect_stream(member: Member, stream: BinaryIO, modified_ns: int) -> Inspe
     damage = ""
     for block in _blocks(stream):
         if isinstance(block, ArchiveError):
-            damage = str(block)
+            damage = str(block).removeprefix(f"{member.path}: ")
             break
         if len(head) < HEAD_BYTES:
             head += block[: HEAD_BYTES - len(head)]

@@ -103,7 +103,8 @@ def _read_members(location: Path, segments: list[Segment], writer: PartWriter, l
             part = _ReadablePart(stream)
             _take(segment, part, writer)
             if part.damage:
-                _warn(segment, writer, f"read only as far as its archive allows: {part.damage}")
+                damage = part.damage.removeprefix(f"{segment.evidence.member.path}: ")
+                _warn(segment, writer, f"read only as far as its archive allows: {damage}")
     for segment in waiting.values():
         _warn(segment, writer, "could not be reached again in its archive")
 

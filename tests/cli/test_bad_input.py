@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
+import lzma
 import os
 import shutil
 import signal
@@ -160,6 +162,16 @@ def test_rare_reasons_do_not_drown(logs: Path, tmp_path: Path) -> None:
     assert "notes.txt: format not recognised" in done.stderr
     assert "199 more files in" in done.stderr
     assert len(done.stderr.splitlines()) < 8
+
+
+def test_a_bomb_is_named_once_and_the_rest_is_taken(logs: Path, tmp_path: Path) -> None:
+    (logs / "bomb.xz").write_bytes(lzma.compress(bytes(270 << 20), preset=0))
+    (logs / "cut.json.gz").write_bytes(gzip.compress((logs / "a.json").read_bytes())[:-30])
+    done = detector("ingest", logs, "--case", tmp_path / "case")
+    assert done.returncode == 3
+    assert done.stderr.count("bomb.xz!/bomb") == 1 and "max_ratio" in done.stderr
+    (warning,) = rows(tmp_path / "case", "SELECT reason FROM warnings WHERE reason LIKE '%archive%'")
+    assert "cut.json" not in str(warning["reason"])
 
 
 def test_times_without_zone_name_the_option_and_the_rest_goes_on(logs: Path, tmp_path: Path) -> None:
