@@ -12,12 +12,15 @@ from detector.case.store import Case
 from detector.cli.incidents import incidents
 from detector.cli.timeline import timeline
 from detector.errors import OutputError, TimeZoneError
+from detector.tables.results import FINDING_COLUMNS, HIT_COLUMNS, schema
 from tests.incidents.made_up import Logs, hospital_attack
 
 
 @pytest.fixture
 def case(tmp_path: Path) -> Path:
     made = Case.create(tmp_path / "case")
+    made.store_result("hits", schema(HIT_COLUMNS).empty_table())
+    made.store_result("findings", schema(FINDING_COLUMNS).empty_table())
     logs = Logs()
     hospital_attack(logs)
     for name, table in zip(("incidents", "timeline"), logs.tables(), strict=True):
