@@ -1,4 +1,4 @@
-"""The same record reached through two files is one event.
+"""The same record reached through two files is one event; lines of network devices: `duplicate_lines.py`.
 
 A Windows event is the same if computer, channel, record id, event id and second agree: whatever shipped it
 (a copy of the log, a forwarded copy, JSON of an agent) keeps these. Events without record id are the same if
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from detector.case.channels import view_of
+from detector.case.duplicate_lines import find_duplicate_lines
 from detector.case.journal import ReadSegment
 from detector.engines import Engine
 from detector.tables.results import schema
@@ -76,9 +77,14 @@ class Candidates:
     unnumbered: frozenset[tuple[str, int]]
 
 
-def find_duplicates(engine: Engine, candidates: Mapping[str, Candidates]) -> pa.Table:
-    """Return the events that do not count, columns as `DUPLICATE_COLUMNS`, ordered."""
-    tables = [schema(DUPLICATE_COLUMNS).empty_table()]
+def find_duplicates(
+    engine: Engine, candidates: Mapping[str, Candidates], lines: Mapping[str, int]
+) -> pa.Table:
+    """Return the events that do not count, columns as `DUPLICATE_COLUMNS`, ordered.
+
+    `lines` is what `line_candidates` returns.
+    """
+    tables = [schema(DUPLICATE_COLUMNS).empty_table(), *find_duplicate_lines(engine, lines)]
     for view, each in sorted(candidates.items()):
         fields = ", ".join(
             f'c{index} := part."{name}"'

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from detector import __version__
 from detector.case.channels import view_of
+from detector.case.duplicate_lines import LINE_TABLES, line_candidates
 from detector.case.duplicates import DUPLICATE_COLUMNS, duplicate_candidates, find_duplicates
 from detector.case.journal import Journal, Part, ReadSegment, parse_time
 from detector.case.lock import exclusive
@@ -287,10 +288,12 @@ class Case:
     def find_duplicates(self) -> int:
         """Find the events that more than one evidence file holds, store them, and return their number."""
         candidates = duplicate_candidates(self.journal.segments())
+        lines = line_candidates(self.journal.segments())
         with Engine(temp_directory=self.path / "tmp") as engine:
             root = self.path.resolve().as_posix() + "/"
-            create_base_views(engine, root, self.journal.parts(), (), {}, candidates)
-            found = find_duplicates(engine, candidates)
+            views = {*candidates, *(LINE_TABLES if lines else ())}
+            create_base_views(engine, root, self.journal.parts(), (), {}, views)
+            found = find_duplicates(engine, candidates, lines)
         write_parquet(found, self.path / "tables" / "duplicates.parquet", self._state())
         return int(found.num_rows)
 
