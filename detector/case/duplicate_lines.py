@@ -1,10 +1,11 @@
 """The same line of a network device reached through two files is one event.
 
 A log that grew between two ingests, a rotated copy, two exports whose days overlap: a line is the same if
-device, time and every character agree. Lines repeated within one file are as many events; of two files that hold
-it twice and three times, three count. A line that does not name its device (pfirewall.log) says nothing of the
-kind, since two hosts may well write the same one: there only the common beginning of two files is one, byte for
-byte. Of the copies the one in the longest file counts, then the one whose hash sorts first, whatever came first.
+device, time and every character agree. Lines repeated within one file are as many events; of two files that
+hold it twice and three times, three count. A line that does not name its device (pfirewall.log) says nothing
+of the kind, since two hosts may well write the same one: there only the common beginning of two files is
+one, byte for byte. Of the copies the one in the longest file counts, then the one whose hash sorts first,
+whatever came first.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ SELECT evidence_id, evidence_offset FROM ranked WHERE evidence_id <> counted
 """
 
 # Finds: of lines without device, those of the beginning that two files share: all lines up to there are the
-# same at the same offsets, which the running sum of their hashes says. Files whose first lines differ are out.
+# same at the same offsets, as the running sum of their hashes says. Files whose first lines differ are out.
 _UNNAMED = """
 WITH line AS (
     SELECT evidence_id, evidence_offset, spans.rank, hash(vendor, time, raw, evidence_offset) AS content
