@@ -96,6 +96,8 @@ def _compile(document: RuleDocument) -> CompiledRule:
         where=where,
         columns=columns,
         need=need,
+        name=common["name"],
+        logsource=(logsource.product, logsource.category, logsource.service),
     )
 
 

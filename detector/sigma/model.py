@@ -61,7 +61,8 @@ class CompiledRule:
     `where` is a boolean expression over the columns that `detector.sigma.scan` provides for a log source:
     for a field F of the rule `"f"` (as stored), `"text(f)"` and `"lower(f)"`; `"texts()"` and `"lowers()"`
     are lists of all text fields of the event. `columns` names those it reads, as (form, field) pairs.
-    `sources` are ids in `detector.sigma.logsources`. `sha256` is that of the file's bytes.
+    `sources` are ids in `detector.sigma.logsources`. `sha256` is that of the file's bytes. `name` is what
+    other documents may refer to it by besides the id; `logsource` is (product, category, service).
     """
 
     id: str
@@ -79,6 +80,8 @@ class CompiledRule:
     where: str
     columns: tuple[tuple[str, str], ...]
     need: Need
+    name: str | None = None
+    logsource: tuple[str | None, str | None, str | None] = (None, None, None)
 
 
 @dataclass(frozen=True)
