@@ -36,7 +36,8 @@ class Site:
     hosts: tuple[tuple[str, str | None, str | None], ...] = ()
     #: (account, kind, vendor): kind is administrator, service or vendor.
     accounts: tuple[tuple[str, str, str | None], ...] = ()
-    #: (who, day, begins, ends): day Mon … Sun, times HH:MM in the site's zone.
+    #: (who, day, begins, ends): day Mon … Sun, times HH:MM on the clock of the zone, from `begins` until
+    #: before `ends`, on one day: a window over midnight is two, the second on the next day.
     windows: tuple[tuple[str, str, str, str], ...] = ()
     #: (vendor, host): hosts that a vendor maintains.
     reaches: tuple[tuple[str, str], ...] = ()
@@ -161,15 +162,16 @@ def _site(top: _Table) -> Site:
         (each.known("name", "networks", "vpn_pools", "accounts", "reaches").needed("name"), each)
         for each in top.tables("vendors")
     ]
+    zone = top.zone("time_zone")
     return Site(
         name=top.text("name"),
-        time_zone=top.zone("time_zone"),
+        time_zone=zone,
         domain=top.text("domain"),
         netbios=top.text("netbios"),
         networks=tuple(_networks(top.table("networks"), vendors)),
         hosts=tuple(_hosts(top.table("servers"))),
         accounts=tuple(_accounts(top.table("accounts"), vendors)),
-        windows=tuple(window for each in top.tables("maintenance_windows") for window in _windows(each)),
+        windows=tuple(row for each in top.tables("maintenance_windows") for row in _windows(each, zone)),
         reaches=tuple((name, host) for name, vendor in vendors for host in vendor.texts("reaches")),
         file_zones=tuple(_file_zones(top.table("firewalls"))),
         antivirus=tuple(top.texts("antivirus")),
@@ -215,15 +217,25 @@ def _accounts(own: _Table, vendors: _Vendors) -> Iterator[tuple[str, str, str | 
             yield account, "vendor", name
 
 
-def _windows(window: _Table) -> Iterator[tuple[str, str, str, str]]:
-    who, *times = (window.known("who", "days", "from", "to").needed(key) for key in ("who", "from", "to"))
-    for key, time in zip(("from", "to"), times, strict=True):
+def _windows(window: _Table, zone: ZoneInfo | None) -> Iterator[tuple[str, str, str, str]]:
+    window.known("who", "days", "from", "to")
+    who, begins, ends = (window.needed(key) for key in ("who", "from", "to"))
+    for key, time in (("from", begins), ("to", ends)):
         if not _CLOCK.fullmatch(time):
             raise SiteError(f"{window.at(key)}: {time!r} is not a time such as 14:00")
-    for day in window.texts("days"):
+    if begins in (ends, "24:00"):
+        raise SiteError(f"{window.at('to')}: no time from {begins} to {ends}; a whole day is 00:00 to 24:00")
+    if zone is None:
+        raise SiteError(f"{window.at('from')}: whose clock? Name it with time_zone, such as Asia/Tokyo")
+    for day in window.texts("days") or _DAYS:
         if day not in _DAYS:
             raise SiteError(f"{window.at('days')}: {day!r} is not one of {', '.join(_DAYS)}")
-        yield who, day, times[0], times[1]
+        if begins < ends:
+            yield who, day, begins, ends
+            continue
+        yield who, day, begins, "24:00"
+        if ends != "00:00":
+            yield who, _DAYS[(_DAYS.index(day) + 1) % 7], "00:00", ends
 
 
 def _file_zones(firewalls: _Table) -> Iterator[tuple[str, ZoneInfo]]:

@@ -32,6 +32,7 @@ _COMPUTED_ONCE = frozenset(
         "log_clears",
         "logon_attempts",
         "logon_edges",
+        "logon_hours",
         "remote_desktop_sessions",
         "sabotage",
         "scheduled_tasks",

@@ -16,7 +16,7 @@ def load(tmp_path: Path, text: str) -> Site:
     return load_site(path)
 
 
-WINDOW = '[[maintenance_windows]]\nwho = "x"\ndays = ["{}"]\nfrom = "{}"\nto = "{}"'
+WINDOW = 'time_zone = "Asia/Tokyo"\n[[maintenance_windows]]\nwho = "x"\ndays = ["{}"]\nfrom = "{}"\nto = "{}"'
 
 
 def test_the_form_that_users_get(corpus: Path) -> None:
@@ -37,6 +37,28 @@ def test_zones_by_file(tmp_path: Path) -> None:
     )
     assert str(site.zone_of("C:\\export\\forti\\a.log")) == "UTC"
     assert str(site.zone_of("/export/other/a.log")) == "Asia/Tokyo"
+
+
+@pytest.mark.parametrize(
+    ("days", "begins", "ends", "rows"),
+    [
+        ("Tue", "14:00", "16:00", [("Tue", "14:00", "16:00")]),
+        ("Tue", "22:00", "02:00", [("Tue", "22:00", "24:00"), ("Wed", "00:00", "02:00")]),
+        ("Sun", "22:00", "02:00", [("Sun", "22:00", "24:00"), ("Mon", "00:00", "02:00")]),
+        ("Tue", "22:00", "00:00", [("Tue", "22:00", "24:00")]),
+        ("Tue", "00:00", "24:00", [("Tue", "00:00", "24:00")]),
+    ],
+)
+def test_a_window_over_midnight_is_one_on_each_day(
+    tmp_path: Path, days: str, begins: str, ends: str, rows: list[tuple[str, str, str]]
+) -> None:
+    site = load(tmp_path, WINDOW.format(days, begins, ends))
+    assert [row[1:] for row in site.windows] == rows
+
+
+def test_a_window_without_days_is_on_every_day(tmp_path: Path) -> None:
+    text = 'time_zone = "UTC"\n[[maintenance_windows]]\nwho = "x"\nfrom = "01:00"\nto = "02:00"'
+    assert len({row[1] for row in load(tmp_path, text).windows}) == 7
 
 
 def test_empty_is_allowed(tmp_path: Path) -> None:
@@ -73,6 +95,9 @@ def test_empty_is_allowed(tmp_path: Path) -> None:
         (WINDOW.format("Tue", "25:00", "16:00"), "maintenance_windows.from: '25:00'"),
         (WINDOW.format("Tue", "14:00", "1600"), "maintenance_windows.to: '1600'"),
         (WINDOW.format("Tuesday", "14:00", "16:00"), "'Tuesday' is not one of Mon"),
+        (WINDOW.format("Tue", "14:00", "14:00"), "maintenance_windows.to: no time from 14:00"),
+        (WINDOW.format("Tue", "24:00", "02:00"), "maintenance_windows.to: no time from 24:00"),
+        (WINDOW.format("Tue", "14:00", "16:00").partition("\n")[2], "time_zone"),
         ("[stages]\nx = 5", "stages.x: a table"),
         ("x = " + "[" * 5000, "site.toml"),
     ],

@@ -415,3 +415,15 @@ def test_weak_and_strong_signs_of_credential_theft() -> None:
         "reg.exe": "strong",
     }
     assert [row["detail"] for row in found if row["kind"] == "hive_save"] == [r"reg save hklm\sam C:\sam"]
+
+
+def test_busy_hours_are_told_from_people_on_two_days() -> None:
+    one_day = [logon(hour, "SRV1", "taro", "10.1.2.3") for hour in (0, 0.1, 0.2, 5)]
+    assert rows("logon_hours", *one_day) == []
+    machine = logon(24, "SRV1", "PC7$", "10.1.2.3", domain="HOSP")
+    assert rows("logon_hours", *one_day, machine) == []
+    found = {
+        row["hour"]: row["busy"] for row in rows("logon_hours", *one_day, logon(24, "SRV1", "taro", "-"))
+    }
+    assert len(found) == 24
+    assert (found[0], found[5], found[6]) == (4 * 24 / 5, 24 / 5, 0)

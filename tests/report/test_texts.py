@@ -99,3 +99,14 @@ def test_keywords_are_translated_and_others_stay() -> None:
 def test_values_are_never_read_as_templates() -> None:
     assert fill("by {account}", {"account": "{host} {0} {"}) == "by {host} {0} {"
     assert fill("by {account}", {}) == "by ?"
+
+
+@pytest.mark.parametrize(
+    ("language", "shown"), [("en", "outside the maintenance window; at night"), ("ja", "夜間")]
+)
+def test_the_hour_of_a_vpn_login_is_shown(language: str, shown: str) -> None:
+    values = {"account": "meal", "source": "203.0.113.7", "outside_window": "yes", "at_night": "yes"}
+    assert shown in load(language).stage_sentence("initial_access_vpn_break_in", values)
+    assert shown not in load(language).stage_sentence(
+        "initial_access_vpn_break_in", {**values, "at_night": ""}
+    )

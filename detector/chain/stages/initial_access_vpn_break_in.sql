@@ -6,7 +6,7 @@
 --   while another session of the same user is open from elsewhere. Night and maintenance window decide the doubtful
 -- blind: needs the log of the VPN appliance; a supplier's appliance is often not among the evidence. An intruder who
 --   comes from the user's own network, or is the first and only one to use the account, looks like the user
--- needs: vpn_logins, vpn_sessions, logons
+-- needs: vpn_logins, vpn_sessions, logon_hours
 -- needs: site_windows(site, who, day, begins, ends), site_accounts(site, account, kind, vendor)
 -- parameter: failures = 5 a person who forgot a password asks after a few tries
 -- parameter: minutes = 60 how long after the last failure a success still belongs to it
@@ -35,22 +35,12 @@ WITH logins AS (
         ON s.src_ip = l.src_ip AND s.site IS NOT DISTINCT FROM l.site
     WHERE l.outcome = 'failure' AND l.time BETWEEN s.time - $minutes * INTERVAL 1 MINUTE AND s.time
     GROUP BY ALL HAVING count(*) >= $failures
-), by_hour AS (
-    SELECT site, hour(time) AS hour, count(*) AS logons, count(DISTINCT CAST(time AS DATE)) AS days FROM logons
-    WHERE outcome = 'success' AND NOT is_machine_account AND NOT is_system AND NOT is_anonymous GROUP BY ALL
 ), quiet_hours AS (
-    SELECT h.site, list(h.hour) FILTER (coalesce(b.logons, 0) < $quiet * t.logons / 24) AS hours
-    FROM (SELECT DISTINCT site, unnest(range(24)) AS hour FROM by_hour) AS h
-    JOIN (SELECT site, sum(logons) AS logons, max(days) AS days FROM by_hour GROUP BY ALL) AS t
-      ON t.site IS NOT DISTINCT FROM h.site AND t.days >= 2
-    LEFT JOIN by_hour AS b ON b.hour = h.hour AND b.site IS NOT DISTINCT FROM h.site
-    GROUP BY ALL
+    SELECT site, list(hour) AS hours FROM logon_hours WHERE busy < $quiet GROUP BY ALL
 ), planned AS (
     SELECT s.site, s.account, s.src_ip, s.slot,
-        bool_or(w.day = strftime(s.local_time, '%a')
-            AND CASE WHEN w.begins <= w.ends THEN strftime(s.local_time, '%H:%M') BETWEEN w.begins AND w.ends
-                     ELSE strftime(s.local_time, '%H:%M') >= w.begins OR strftime(s.local_time, '%H:%M') <= w.ends END)
-            AS in_window
+        bool_or(w.day = strftime(s.local_time, '%a') AND strftime(s.local_time, '%H:%M') >= w.begins
+            AND strftime(s.local_time, '%H:%M') < w.ends) AS in_window
     FROM successes AS s
     JOIN site_accounts AS a ON lower(a.account) = s.account AND a.vendor <> ''
         AND coalesce(a.site, s.site) IS NOT DISTINCT FROM s.site

@@ -5,7 +5,8 @@
 -- finds: remote desktop into a host from outside the site's own networks: a vendor's network, a VPN pool, the
 --   Internet. What is known of the source's habits, its maintenance window and its hours decides how bad it is
 -- blind: without the host's logs the firewall's allowed connections to port 3389 show it, without an account
--- needs: remote_desktop_sessions, address_zones, host_addresses, logons, site_windows(site, who, day, begins, ends)
+-- needs: remote_desktop_sessions, address_zones, host_addresses, logons, logon_hours
+-- needs: site_windows(site, who, day, begins, ends)
 -- needs: site_reaches(site, vendor, host)
 -- needs: firewall(site, time, event_type, action, src_ip, dst_ip, dst_port, user, evidence_id, evidence_offset)
 -- parameter: session_hours = 8 what the same source does on the same host within a working day is one visit
@@ -36,16 +37,8 @@ WITH owner AS (
         z.basis, timezone(coalesce(nullif($time_zone, ''), 'UTC'), a.time) AS local_time
     FROM arrivals AS a JOIN address_zones AS z ON z.ip = a.src_ip AND z.site IS NOT DISTINCT FROM a.site
     WHERE z.zone IN ('vendor', 'vendor_vpn_pool', 'vpn_pools', 'vpn', 'other', 'public')
-), by_hour AS (
-    SELECT site, hour(time) AS hour, count(*) AS logons, count(DISTINCT CAST(time AS DATE)) AS days FROM logons
-    WHERE outcome = 'success' AND NOT is_machine_account AND NOT is_system AND NOT is_anonymous GROUP BY ALL
 ), quiet_hours AS (
-    SELECT h.site, list(h.hour) FILTER (coalesce(b.logons, 0) < $quiet * t.logons / 24) AS hours
-    FROM (SELECT DISTINCT site, unnest(range(24)) AS hour FROM by_hour) AS h
-    JOIN (SELECT site, sum(logons) AS logons, max(days) AS days FROM by_hour GROUP BY ALL) AS t
-      ON t.site IS NOT DISTINCT FROM h.site AND t.days >= 2
-    LEFT JOIN by_hour AS b ON b.hour = h.hour AND b.site IS NOT DISTINCT FROM h.site
-    GROUP BY ALL
+    SELECT site, list(hour) AS hours FROM logon_hours WHERE busy < $quiet GROUP BY ALL
 ), begun AS (
     SELECT site, host, min(time) AS begins FROM (
         SELECT site, host, time FROM logons UNION ALL SELECT site, host, time FROM arrivals) GROUP BY ALL
@@ -84,10 +77,8 @@ WITH owner AS (
     GROUP BY ALL
 ), planned AS (
     SELECT v.site, v.src, v.host, v.visit,
-        bool_or(w.day = strftime(v.local_begin, '%a')
-            AND CASE WHEN w.begins <= w.ends THEN strftime(v.local_begin, '%H:%M') BETWEEN w.begins AND w.ends
-                     ELSE strftime(v.local_begin, '%H:%M') >= w.begins OR strftime(v.local_begin, '%H:%M') <= w.ends END)
-            AS in_window
+        bool_or(w.day = strftime(v.local_begin, '%a') AND strftime(v.local_begin, '%H:%M') >= w.begins
+            AND strftime(v.local_begin, '%H:%M') < w.ends) AS in_window
     FROM visits AS v JOIN site_windows AS w ON w.who = v.vendor AND coalesce(w.site, v.site) IS NOT DISTINCT FROM v.site
     GROUP BY ALL
 ), allowed AS (
