@@ -105,7 +105,7 @@ def _refuse_other_kinds(data: Mapping[str, Any]) -> None:
     if "correlation" in data:
         raise _RuleError("correlation rules are not yet supported", "correlation")
     if "filter" in data:
-        raise _RuleError("filters are not yet supported: the rules they name run without them", "filter")
+        raise _RuleError("a document is either a rule or a filter, not both", "filter")
     if "action" in data:
         raise _RuleError(
             "rule collections (action) are withdrawn from Sigma; write one whole document for each rule",

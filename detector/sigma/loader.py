@@ -160,6 +160,7 @@ def _marks(node: Any, prefix: str = "") -> dict[str, tuple[int, int]]:
     for key, value in node.value:
         if isinstance(key, yaml.ScalarNode):
             marks[prefix + key.value] = (key.start_mark.line + 1, key.start_mark.column + 1)
-            if not prefix and key.value == "detection" and isinstance(value, yaml.MappingNode):
-                marks.update(_marks(value, "detection."))
+            inner = key.value in ("detection", "filter") and isinstance(value, yaml.MappingNode)
+            if not prefix and inner:
+                marks.update(_marks(value, f"{key.value}."))
     return marks

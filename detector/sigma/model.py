@@ -55,6 +55,15 @@ class RuleDocument:
 
 
 @dataclass(frozen=True)
+class RuleFilter:
+    """A filter that was added to a rule; an event for which `where` is not true is left out."""
+
+    id: str
+    title: str
+    where: str
+
+
+@dataclass(frozen=True)
 class CompiledRule:
     """A rule as SQL.
 
@@ -63,6 +72,7 @@ class CompiledRule:
     are lists of all text fields of the event. `columns` names those it reads, as (form, field) pairs.
     `sources` are ids in `detector.sigma.logsources`. `sha256` is that of the file's bytes. `name` is what
     other documents may refer to it by besides the id; `logsource` is (product, category, service).
+    With `filters` (`detector.sigma.filters`), `where` contains them and `unfiltered` is the rule's own.
     """
 
     id: str
@@ -82,12 +92,39 @@ class CompiledRule:
     need: Need
     name: str | None = None
     logsource: tuple[str | None, str | None, str | None] = (None, None, None)
+    unfiltered: str = ""
+    filters: tuple[RuleFilter, ...] = ()
+
+
+#: A filter's condition as SQL: (kind of log source, where, columns, need), the last three as of a rule.
+FilterTest = tuple[str, str, tuple[tuple[str, str], ...], Need]
+
+
+@dataclass(frozen=True)
+class CompiledFilter:
+    """A Sigma global filter as SQL, for each kind of log source that it may reach.
+
+    `logsource` is (product, category, service); `rules` are ids and names, none meaning any rule.
+    """
+
+    id: str
+    title: str
+    path: str
+    line: int
+    sha256: str
+    logsource: tuple[str | None, str | None, str | None]
+    rules: tuple[str, ...]
+    tests: tuple[FilterTest, ...]
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Rules that can run, those that are not run, and what is wrong with the others, in order of path."""
+    """Rules that can run, those that are not run, and what is wrong with the others, in order of path.
+
+    `filters` have been applied to `rules`: each with the ids of the rules that it reached.
+    """
 
     rules: tuple[CompiledRule, ...]
     skipped: tuple[SkippedRule, ...] = ()
     problems: tuple[RuleProblem, ...] = ()
+    filters: tuple[tuple[CompiledFilter, tuple[str, ...]], ...] = ()

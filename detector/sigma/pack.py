@@ -24,15 +24,21 @@ from typing import Any
 import orjson
 
 from detector import __version__
+from detector.sigma.filters import apply_filters, compile_filter, distinct, is_filter
 from detector.sigma.loader import parse_rule_file, read_rule_file, rule_files
-from detector.sigma.model import CompiledRule, Pack, RuleDocument, RuleProblem, SkippedRule
+from detector.sigma.model import CompiledFilter, CompiledRule, Pack, RuleDocument, RuleProblem, SkippedRule
 
-Outcome = CompiledRule | SkippedRule | RuleProblem
+Outcome = CompiledRule | CompiledFilter | SkippedRule | RuleProblem
 
 #: Rule files that the cache holds at most; those used last stay.
 MAX_CACHED_FILES = 20_000
 
-_KINDS: dict[str, type[Outcome]] = {"rule": CompiledRule, "skipped": SkippedRule, "problem": RuleProblem}
+_KINDS: dict[str, type[Outcome]] = {
+    "rule": CompiledRule,
+    "filter": CompiledFilter,
+    "skipped": SkippedRule,
+    "problem": RuleProblem,
+}
 
 
 def default_cache_folder() -> Path | None:
@@ -94,8 +100,11 @@ def compile_text(content: bytes, path: str) -> Pack:
 def _compile_file(content: bytes, path: str) -> list[Outcome]:
     from detector.sigma.compiler import compile_document
 
+    def outcome(document: RuleDocument) -> Outcome:
+        return compile_filter(document) if is_filter(document.data) else compile_document(document)
+
     return [
-        compile_document(found) if isinstance(found, RuleDocument) else found
+        outcome(found) if isinstance(found, RuleDocument) else found
         for found in parse_rule_file(content, path)
     ]
 
@@ -118,10 +127,18 @@ def _pack(outcomes: Sequence[Outcome]) -> Pack:
             else:
                 message = f"the id {other.id} is already that of {first.path}:{first.line}"
                 problems.append(RuleProblem(other.path, other.line, 1, message, other.id, other.title))
+    filters, twice = distinct(outcome for outcome in outcomes if isinstance(outcome, CompiledFilter))
+    skipped.extend(each for each in twice if isinstance(each, SkippedRule))
+    problems.extend(each for each in twice if isinstance(each, RuleProblem))
+    known = {each.rule_id.lower() for each in skipped if each.rule_id}
+    known |= {each.rule_id.lower() for each in problems if each.rule_id}
+    filtered = apply_filters(sorted(kept, key=lambda rule: (rule.path, rule.line)), filters, known)
+    problems.extend(filtered.problems)
     return Pack(
-        rules=tuple(sorted(kept, key=lambda rule: (rule.path, rule.line))),
+        rules=filtered.rules,
         skipped=tuple(sorted(skipped, key=lambda rule: (rule.path, rule.line))),
         problems=tuple(sorted(problems, key=lambda each: (each.path, each.line or 0, each.column or 0))),
+        filters=filtered.applied,
     )
 
 
