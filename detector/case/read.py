@@ -19,7 +19,7 @@ from detector.formats.base import UNEXPECTED, Input, Item, ReadContext, fault
 from detector.formats.registry import format_named
 from detector.sources import Limits, Refusal, walk
 from detector.tables.evidence import ReadWarning
-from detector.tables.windows import WindowsRecord
+from detector.tables.windows import EncodedEvents, WindowsRecord
 
 
 @dataclass(frozen=True)
@@ -140,14 +140,17 @@ def _take(segment: Segment, stream: BinaryIO | _ReadablePart, writer: PartWriter
         segment.start,
         segment.end,
         segment.first_number,
+        encoded=True,
     )
-    add_windows = writer.add_windows
+    add_windows, add_encoded, path = writer.add_windows, writer.add_encoded, evidence.member.path
     try:
         for item in _items(evidence.format, source):
-            if isinstance(item, WindowsRecord):
+            if isinstance(item, EncodedEvents):
+                add_encoded(item, site, evidence_id, path)
+            elif isinstance(item, WindowsRecord):
                 add_windows(item, site, evidence_id)
             elif isinstance(item, ReadWarning):
-                writer.add_warning(item, evidence_id, evidence.member.path)
+                writer.add_warning(item, evidence_id, path)
             else:
                 writer.add_network(item, site, evidence_id)
     except (EvidenceError, OSError) as error:

@@ -1,7 +1,8 @@
 """Records into Parquet part files, in bounded memory.
 
 Windows events are gathered by channel and by list of field names: all events of one kind share it, so that
-columns come from transposing rows. A batch is written when it reaches `BATCH_ROWS` or `BATCH_BYTES`.
+columns come from transposing rows. Those that come as texts are gathered by kind, and become columns without
+ever being rows if they are many. A batch is written when it reaches `BATCH_ROWS` or `BATCH_BYTES`.
 """
 
 from __future__ import annotations
@@ -21,14 +22,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from detector.case.journal import Part
-from detector.errors import CaseError
+from detector.engines.json_columns import json_columns
+from detector.errors import CaseError, EvidenceError
+from detector.formats.windows.evtx_columns import event_columns
+from detector.formats.windows.evtx_json import beginning_of, event_from_text
 from detector.tables.evidence import WARNING_COLUMNS, ReadWarning
 from detector.tables.network import FIREWALL_COLUMNS, VPN_COLUMNS, NetworkRecord
 from detector.tables.results import schema
-from detector.tables.windows import ORIGIN_COLUMNS, WINDOWS_COLUMNS, WindowsRecord
+from detector.tables.windows import ORIGIN_COLUMNS, WINDOWS_COLUMNS, EncodedEvents, WindowsRecord
 
 BATCH_ROWS = 20_000
 BATCH_BYTES = 24 * 1024 * 1024
+
+#: Fewer texts of one kind are read one by one, which costs less than planning to read them together.
+FEW_TEXTS = 300
 
 _COMPRESSION = "zstd"
 _STATE = b"detector.state"
@@ -84,14 +91,17 @@ class PartWriter:
     was written of each evidence file. Raises CaseError when the disk refuses.
     """
 
-    def __init__(self, case: Path, task: str) -> None:
+    def __init__(self, case: Path, task: str, few_texts: int = FEW_TEXTS) -> None:
         self._case = case
+        self._few_texts = few_texts
         self._task = task
         self._parts: list[Part] = []
         # channel -> field names -> rows of (origin + System + values)
         self._windows: dict[str, dict[tuple[str, ...], list[tuple[Any, ...]]]] = {}
         # (channel, field names) -> the same rows, for one look-up per record
         self._shapes: dict[tuple[object, tuple[str, ...]], list[tuple[Any, ...]]] = {}
+        # beginning -> (site, evidence id, path, offset, number, text)
+        self._texts: dict[str, list[tuple[str, str, str, int, int, str]]] = {}
         self._others: dict[str, list[dict[str, Any]]] = {name: [] for name in _SCHEMAS}
         self._rows = 0
         self._bytes = 0
@@ -107,6 +117,20 @@ class PartWriter:
         rows.append((site, evidence_id, offset, number, *system, *values))
         self._rows += 1
         self._bytes += size
+        if self._rows >= BATCH_ROWS or self._bytes >= BATCH_BYTES:
+            self._flush()
+
+    def add_encoded(self, events: EncodedEvents, site: str, evidence_id: str, path: str) -> None:
+        """Add Windows events that are read when their batch is written; then one may become a warning."""
+        kinds = self._texts
+        for offset, number, text in zip(*events, strict=True):
+            beginning = beginning_of(text)
+            rows = kinds.get(beginning)
+            if rows is None:
+                rows = kinds[beginning] = []
+            rows.append((site, evidence_id, path, offset, number, text))
+        self._rows += len(events.texts)
+        self._bytes += sum(map(len, events.texts))
         if self._rows >= BATCH_ROWS or self._bytes >= BATCH_BYTES:
             self._flush()
 
@@ -130,6 +154,10 @@ class PartWriter:
 
     def add_warning(self, warning: ReadWarning, evidence_id: str, path: str) -> None:
         """Add a warning."""
+        self._add_warning(warning, evidence_id, path)
+        self._grown(len(warning.reason))
+
+    def _add_warning(self, warning: ReadWarning, evidence_id: str, path: str) -> None:
         self._others["warnings"].append(
             {
                 "evidence_id": evidence_id,
@@ -139,7 +167,6 @@ class PartWriter:
                 "reason": warning.reason,
             }
         )
-        self._grown(len(warning.reason))
 
     def finish(self) -> tuple[Part, ...]:
         """Write what is left and return all part files written."""
@@ -153,8 +180,9 @@ class PartWriter:
             self._flush()
 
     def _flush(self) -> None:
-        for channel, shapes in self._windows.items():
-            table = windows_table(shapes)
+        tables = self._read_texts()
+        for channel in dict.fromkeys([*tables, *self._windows]):
+            table = windows_table(self._windows.get(channel, {}), tables.get(channel, []))
             self._write("windows", channel, table)
             self._note_windows(channel, table)
         for name, rows in self._others.items():
@@ -166,6 +194,33 @@ class PartWriter:
         self._windows.clear()
         self._shapes.clear()
         self._rows = self._bytes = 0
+
+    def _read_texts(self) -> dict[str, list[pa.Table]]:
+        """Read the texts of this batch: tables by channel of those read together, the others become rows."""
+        tables: dict[str, list[pa.Table]] = defaultdict(list)
+        for beginning, rows in self._texts.items():
+            left: Iterable[int] = range(len(rows))
+            if beginning and len(rows) >= self._few_texts:
+                together, left = _read_together(rows)
+                for channel, table in together:
+                    tables[channel].append(table)
+            for index in left:
+                self._read_text(*rows[index])
+        self._texts.clear()
+        return tables
+
+    def _read_text(self, site: str, evidence_id: str, path: str, offset: int, number: int, text: str) -> None:
+        try:
+            system, names, values = event_from_text(text)
+        except (EvidenceError, ValueError) as error:
+            self._add_warning(
+                ReadWarning(offset, f"record {number}: not an event: {error}"), evidence_id, path
+            )
+            return
+        rows = self._shapes.get((system[_CHANNEL_AT], names))
+        if rows is None:
+            rows = self._new_shape(str(system[_CHANNEL_AT] or ""), system[_CHANNEL_AT], names)
+        rows.append((site, evidence_id, offset, number, *system, *values))
 
     def _note_windows(self, channel: str, table: pa.Table) -> None:
         """Keep account of the events of each evidence file by channel and computer."""
@@ -200,13 +255,36 @@ class PartWriter:
         self._parts.append(Part(table, channel, file, data.num_rows, tuple(data.column_names)))
 
 
-def windows_table(shapes: dict[tuple[str, ...], list[tuple[Any, ...]]]) -> pa.Table:
-    """Return one Arrow table of the events of one channel, given as rows by their list of field names.
+def _read_together(
+    rows: Sequence[tuple[str, str, str, int, int, str]],
+) -> tuple[list[tuple[str, pa.Table]], list[int]]:
+    """Return (channel, table) of the texts that can be read together, and the places of the others."""
+    sites, ids, _, offsets, numbers, texts = zip(*rows, strict=True)
+    together, left = event_columns(texts, json_columns)
+    if not together:
+        return [], left
+    columns = zip((sites, ids, offsets, numbers), ORIGIN_COLUMNS.values(), strict=True)
+    origin = [array_of(column, kind) for column, kind in columns]
+    tables = []
+    for each in together:
+        mine = origin if len(each.rows) == len(rows) else [column.take(each.rows) for column in origin]
+        names = [*WINDOWS_COLUMNS, *each.names]
+        tables.append((each.channel, pa.table([*mine, *each.columns], names=names)))
+    return tables, left
+
+
+def windows_table(
+    shapes: dict[tuple[str, ...], list[tuple[Any, ...]]], tables: Iterable[pa.Table] = ()
+) -> pa.Table:
+    """Return one Arrow table of the events of one channel, given as tables, and as rows by their field names.
 
     Columns: WINDOWS_COLUMNS, then the fields. Names that differ in case only are one column.
     """
     canonical: dict[str, str] = {}
-    tables: list[pa.Table] = []
+    tables = [
+        each.rename_columns([canonical.setdefault(name.lower(), name) for name in each.column_names])
+        for each in tables
+    ]
     for names, rows in shapes.items():
         columns = list(zip(*rows, strict=True))
         arrays = [array_of(column, kind) for column, (_, kind) in zip(columns, _FIXED, strict=False)]

@@ -30,10 +30,12 @@ class Engine:
     ip_in_network(text, network) of `detector.engines.addresses`.
     """
 
-    def __init__(self, temp_directory: Path | None = None, memory: str = DEFAULT_MEMORY) -> None:
+    def __init__(
+        self, temp_directory: Path | None = None, memory: str = DEFAULT_MEMORY, threads: int | None = None
+    ) -> None:
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": memory,
-            "threads": os.cpu_count() or 1,
+            "threads": threads or os.cpu_count() or 1,
             # Without it, the rows of an ORDER BY leave DuckDB 2.0 in the order of its threads.
             "preserve_insertion_order": True,
             "autoinstall_known_extensions": False,

@@ -11,7 +11,7 @@ from typing import BinaryIO, Literal
 from detector.errors import TimeZoneError
 from detector.tables.evidence import ReadWarning
 from detector.tables.network import NetworkRecord
-from detector.tables.windows import WindowsRecord
+from detector.tables.windows import EncodedEvents, WindowsRecord
 
 #: How much of a file `Format.recognise` sees, in bytes.
 HEAD_BYTES = 65536
@@ -46,7 +46,7 @@ def fault(name: str, error: Exception) -> str:
 
 Record = WindowsRecord | NetworkRecord
 Split = Literal["line", "chunk", "never"]
-Item = Record | ReadWarning
+Item = Record | EncodedEvents | ReadWarning
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class Input:
     The reader yields the records that begin in [start, end); `end` None means to the end of the stream.
     `head` holds the first `HEAD_BYTES` of the whole file, so that a later segment can see a header line.
     `first_number` is the number of the first record of the segment where records are counted by line.
+    `encoded`: the caller takes events as `EncodedEvents` too, to read many of a kind at once.
     """
 
     stream: BinaryIO
@@ -93,6 +94,7 @@ class Input:
     start: int = 0
     end: int | None = None
     first_number: int = 1
+    encoded: bool = False
 
 
 @dataclass(frozen=True)

@@ -70,3 +70,15 @@ class WindowsRecord(NamedTuple):
     names: tuple[str, ...]
     values: Sequence[str | None]
     size: int
+
+
+class EncodedEvents(NamedTuple):
+    """Windows events whose JSON texts are still to be read, together with others of their kind.
+
+    One entry per event in each list. A reader yields this instead of WindowsRecords only if it was asked to
+    (`Input.encoded`).
+    """
+
+    offsets: list[int]
+    numbers: list[int]
+    texts: list[str]

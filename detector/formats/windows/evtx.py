@@ -30,7 +30,7 @@ from detector.formats.windows.evtx_chunks import (
 )
 from detector.formats.windows.evtx_json import event_from_text
 from detector.tables.evidence import ReadWarning
-from detector.tables.windows import WindowsRecord
+from detector.tables.windows import EncodedEvents, WindowsRecord
 
 #: Chunks parsed at once: 2 MiB of log, some 10 MB as JSON.
 _CHUNKS_AT_ONCE = 32
@@ -60,7 +60,7 @@ def read(source: Input) -> Iterator[Item]:
             for chunk in chunks:
                 yield from _second_parser(chunk, chunk.places + chunk.unreached, "")
         elif chunks:
-            yield from _read_block(chunks, rescue=source.context.parser == "auto")
+            yield from _read_block(chunks, source.context.parser == "auto", source.encoded)
         for piece in block:
             reached = piece.offset + (CHUNK_BYTES if isinstance(piece, Chunk) else piece.size)
             if isinstance(piece, Gap):
@@ -78,17 +78,21 @@ def _missing_chunks(head: bytes, reached: int) -> Iterator[ReadWarning]:
         yield ReadWarning(None, reason, None)
 
 
-def _read_block(chunks: list[Chunk], rescue: bool) -> Iterator[Item]:
+def _read_block(chunks: list[Chunk], rescue: bool, encoded: bool) -> Iterator[Item]:
     """Read chunks together, and one by one if the records found are not those that their headers claim."""
     found, errors = _first_parser(chunks)
     expected = [(chunk.offset, place) for chunk in chunks for place in chunk.places]
     numbers = [record["event_record_id"] for record in found]
     if not errors and numbers == [place.number for _, place in expected]:
-        for (base, place), record in zip(expected, found, strict=True):
-            yield _record(base + place.offset, place, record["data"])
+        if encoded:
+            offsets = [base + place.offset for base, place in expected]
+            yield EncodedEvents(offsets, numbers, [record["data"] for record in found])
+        else:
+            for (base, place), record in zip(expected, found, strict=True):
+                yield _record(base + place.offset, place, record["data"])
     elif len(chunks) > 1:
         for chunk in chunks:
-            yield from _read_block([chunk], rescue)
+            yield from _read_block([chunk], rescue, encoded)
         return
     else:
         yield from _read_damaged(chunks[0], found, errors, rescue)

@@ -23,7 +23,8 @@ from detector.formats.windows.fields import (
 )
 from detector.tables.windows import SYSTEM_COLUMNS
 
-_TIME = '"TimeCreated":{"#attributes":{"SystemTime":"'
+#: Where the time begins; what stands before it is the same for all events of one kind.
+TIME_MARK = '"TimeCreated":{"#attributes":{"SystemTime":"'
 _DATA = '},"EventData":{'
 
 _TEXT = r'"([^"\\]*)"'
@@ -47,12 +48,12 @@ def event_from_text(text: str) -> tuple[SystemValues, tuple[str, ...], list[str 
 
     The same as `event_from_json` of the decoded text. Raises EvidenceError or ValueError if it is no event.
     """
-    at = text.find(_TIME)
+    at = text.find(TIME_MARK)
     end = text.find(_DATA, at)
     if at > 0 and end > 0 and text.endswith("}}}"):
         beginning = text[:at]
         kind = _KINDS[beginning] if beginning in _KINDS else _kind(beginning)
-        found = _REST.fullmatch(text, at + len(_TIME), end)
+        found = _REST.fullmatch(text, at + len(TIME_MARK), end)
         if kind is not None and found is not None:
             time, record_id, activity, process, thread, channel, computer, user = found.groups()
             fields = _fields(text[end + len(_DATA) - 1 : -2])
@@ -72,6 +73,12 @@ def event_from_text(text: str) -> tuple[SystemValues, tuple[str, ...], list[str 
                 )
                 return system, fields[0], fields[1]
     return event_from_json(orjson.loads(text), text)
+
+
+def beginning_of(text: str) -> str:
+    """Return what the text has in common with those of its kind; '' for a text that has another form."""
+    at = text.find(TIME_MARK)
+    return text[:at] if at > 0 and text.endswith("}}}") else ""
 
 
 def _fields(data: str) -> tuple[tuple[str, ...], list[str | None]] | None:

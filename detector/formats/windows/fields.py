@@ -34,8 +34,9 @@ _GUIDS: dict[str, str] = {}
 _CHECKED: dict[tuple[str, ...], tuple[str, ...]] = {}
 _CACHE_LIMIT = 8192
 
-_GUID_DIGITS = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
-_GUID = re.compile(f"{_GUID_DIGITS}|\\{{{_GUID_DIGITS}\\}}")
+#: A regular expression for the digits of a GUID.
+GUID_DIGITS = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+_GUID = re.compile(f"{GUID_DIGITS}|\\{{{GUID_DIGITS}\\}}")
 
 _NOTHING: dict[str, Any] = {}
 

@@ -43,6 +43,7 @@ from detector.formats.windows.fields import (
 )
 from detector.formats.windows.json_reader import Parts, read_objects, sample_objects, split_of
 from detector.tables.evidence import ReadWarning
+from detector.tables.windows import WindowsRecord
 
 _TIMES = ("EventTime", "TimeCreated", "EventTimeWritten", "@timestamp")
 
@@ -125,7 +126,7 @@ def read(source: Input) -> Iterator[Item]:
 
     for item in read_objects(source, convert):
         yield item
-        if clock.contradiction is not None and not isinstance(item, ReadWarning):
+        if clock.contradiction is not None and isinstance(item, WindowsRecord):
             yield ReadWarning(item.offset, clock.contradiction, 0)
             clock.contradiction = None
 
