@@ -35,6 +35,10 @@ class RuleError(DetectorError):
     """A Sigma rule cannot be loaded or compiled; the message names file and place."""
 
 
+class TuningError(DetectorError):
+    """A detector.toml cannot be understood; the message names the file, the line and the key."""
+
+
 class StageError(DetectorError):
     """A chain stage's SQL or header is wrong."""
 

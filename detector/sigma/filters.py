@@ -21,7 +21,6 @@ from detector.sigma.model import (
     CompiledFilter,
     CompiledRule,
     FilterTest,
-    Need,
     RuleDocument,
     RuleFilter,
     RuleProblem,
@@ -66,7 +65,7 @@ def compile_filter(document: RuleDocument) -> CompiledFilter | SkippedRule | Rul
         found = _compiled(document, condition, kind)
         if not isinstance(found, CompiledRule):
             return found
-        tests.append((kind, found.where, found.columns, found.need))
+        tests.append((kind, found.where, found.columns))
     return CompiledFilter(
         id=filter_id or f"sha256-{document.sha256[:16]}-{document.line}",
         title=str(title),
@@ -229,24 +228,28 @@ def with_filters(rule: CompiledRule, filters: Sequence[CompiledFilter]) -> Compi
     kind = source(rule.sources[0]).kind
     own = rule.unfiltered or rule.where
     added = list(rule.filters)
-    columns, need = set(rule.columns), rule.need
+    columns = set(rule.columns)
     for each in filters:
-        for of_kind, where, reads, needed in each.tests:
+        for of_kind, where, reads in each.tests:
             if of_kind == kind and each.id not in {before.id for before in added}:
                 added.append(RuleFilter(each.id, each.title, where))
                 columns.update(reads)
-                need = _both(need, needed if kind == "windows" else None)
     added.sort(key=lambda each: each.id)
     where = " AND ".join(f"({test})" for test in (own, *(each.where for each in added)))
-    return replace(
-        rule, where=where, columns=tuple(sorted(columns)), need=need, unfiltered=own, filters=tuple(added)
+    # The need stays that of the rule alone, so that what filters leave out is seen and counted.
+    return replace(rule, where=where, columns=tuple(sorted(columns)), unfiltered=own, filters=tuple(added))
+
+
+def verdict(rule: CompiledRule) -> str:
+    """Return SQL that is NULL for events that do not match the rule, else 0, or n if its nth filter is the
+    first to leave the event out. For a rule without filters it is true instead of 0.
+    """
+    if not rule.filters:
+        return f"CASE WHEN {rule.where} THEN true END"
+    tests = " ".join(
+        f"WHEN ({each.where}) IS NOT TRUE THEN {number}" for number, each in enumerate(rule.filters, start=1)
     )
-
-
-def _both(one: Need, other: Need) -> Need:
-    if one is None or other is None:
-        return one if other is None else other
-    return ("and", one, other)
+    return f"CASE WHEN {rule.unfiltered} THEN CASE {tests} ELSE 0 END END"
 
 
 def distinct(

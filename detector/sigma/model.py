@@ -96,8 +96,8 @@ class CompiledRule:
     filters: tuple[RuleFilter, ...] = ()
 
 
-#: A filter's condition as SQL: (kind of log source, where, columns, need), the last three as of a rule.
-FilterTest = tuple[str, str, tuple[tuple[str, str], ...], Need]
+#: A filter's condition as SQL: (kind of log source, where, columns), the last two as of a rule.
+FilterTest = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True)

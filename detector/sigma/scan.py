@@ -9,8 +9,8 @@ first false comparison, three times as fast on many rows.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ from detector.case.channels import view_of
 from detector.engines import Engine
 from detector.errors import QueryError
 from detector.sigma.entities import hit_columns
+from detector.sigma.filters import verdict
 from detector.sigma.logsources import Source, source
 from detector.sigma.model import CompiledRule, RuleProblem
 from detector.sigma.prefilter import TextIndex, fields_of, may_match
@@ -38,11 +39,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ScanResult:
-    """The hits, in order of time, and what went wrong; `evaluated` counts rules that the prefilter passed."""
+    """The hits, in order of time, and what went wrong; `evaluated` counts rules that the prefilter passed.
+
+    left_out: (id of a filter, id of a rule) -> events that the rule matches and the filter left out; an event
+    that several leave out counts for the first by id.
+    """
 
     hits: pa.Table
     problems: tuple[RuleProblem, ...]
     evaluated: int
+    left_out: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 @dataclass
@@ -50,6 +56,7 @@ class _Hits:
     rules: list[int] = field(default_factory=list)
     evidence: list[str] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 def scan(engine: Engine, rules: Sequence[CompiledRule], progress: Progress | None = None) -> ScanResult:
@@ -69,6 +76,7 @@ class _Scan:
         self._progress = progress
         self._problems: dict[int, RuleProblem] = {}
         self._evaluated: set[int] = set()
+        self._left_out: Counter[tuple[str, str]] = Counter()
         self._event_ids: dict[str, frozenset[int]] = {}
         self._small: bool | None = None
 
@@ -87,7 +95,7 @@ class _Scan:
         keys = ("time", "rule_id", "evidence_id", "evidence_offset", "table")
         found = found.sort_by([(key, "ascending") for key in keys])
         problems = tuple(self._problems[index] for index in sorted(self._problems))
-        return ScanResult(found.combine_chunks(), problems, len(self._evaluated))
+        return ScanResult(found.combine_chunks(), problems, len(self._evaluated), dict(self._left_out))
 
     def _work(self) -> Iterator[tuple[Provider, list[int]]]:
         """Yield each view of each log source that holds events, with the rules to look for there."""
@@ -182,11 +190,12 @@ class _Scan:
         hits.rules.extend(found.rules)
         hits.evidence.extend(found.evidence)
         hits.offsets.extend(found.offsets)
+        self._left_out.update(found.left_out)
 
     def _query(self, provider: Provider, indexes: list[int]) -> _Hits:
         wanted = sorted({column for index in indexes for column in self._rules[index].columns})
         base = provider.base(wanted, ('evidence_id AS "evidence id"', 'evidence_offset AS "evidence offset"'))
-        tests = ", ".join(f"CASE WHEN {self._rules[index].where} THEN true END" for index in indexes)
+        tests = ", ".join(verdict(self._rules[index]) for index in indexes)
         found = _Hits()
         sql = f'SELECT "evidence id", "evidence offset", {tests} FROM ({base})'
         for batch in self._rows(sql):
@@ -195,6 +204,9 @@ class _Scan:
                 verdicts = batch.column(position + 2)
                 if verdicts.null_count == len(verdicts):
                     continue
+                if self._rules[index].filters:
+                    found.left_out.update(_by_filter(self._rules[index], verdicts))
+                    verdicts = pc.equal(verdicts, 0)
                 rows = pc.indices_nonzero(verdicts)
                 found.evidence.extend(evidence.take(rows).to_pylist())
                 found.offsets.extend(offsets.take(rows).to_pylist())
@@ -252,6 +264,15 @@ class _Scan:
             for name, kind in HIT_COLUMNS.items()
         ]
         return pa.table(columns, schema=schema(HIT_COLUMNS))
+
+
+def _by_filter(rule: CompiledRule, verdicts: pa.Array) -> dict[tuple[str, str], int]:
+    """Count the events that each filter of a rule leaves out, by (filter, rule)."""
+    return {
+        (rule.filters[counted["values"] - 1].id, rule.id): counted["counts"]
+        for counted in pc.value_counts(verdicts).to_pylist()
+        if counted["values"]
+    }
 
 
 def _inner(name: str) -> str:

@@ -1,0 +1,361 @@
+"""What a site changes about rules without touching them: `detector.toml`, read, checked and applied.
+
+Form: docs/tuning.md. Everything is optional; an unknown key or an id that no rule has is refused, since a
+misspelt one would silently do nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from detector.errors import TuningError
+from detector.sigma.filters import apply_filters, compile_filter, distinct
+from detector.sigma.model import CompiledFilter, CompiledRule, Pack, RuleDocument, RuleProblem, SkippedRule
+from detector.sigma.pack import default_cache_folder, default_rules_path, load_pack
+from detector.tables.results import LEVELS
+
+#: Name of the file in a case folder.
+FILE_NAME = "detector.toml"
+
+#: What of a rule a pattern may look at; a selector without one of these words is an id or a name.
+_SELECTED = ("tag", "path", "status", "level")
+
+_FILTER_KEYS = frozenset(
+    {
+        "title", "id", "name", "description", "author", "date", "modified", "references", "license",
+        "tags", "status", "falsepositives", "logsource", "filter",
+    }
+)  # fmt: skip
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Which rules are meant: by `tag`, `path`, `status` or `level` that fit a pattern, or by id or name."""
+
+    text: str
+    line: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """Return the word before the colon, '' for an id or a name."""
+        word = self.text.partition(":")[0]
+        return word if word in _SELECTED and ":" in self.text else ""
+
+    def fits(self, rule: CompiledRule) -> bool:
+        """Tell whether a rule is meant."""
+        pattern = self.text.partition(":")[2].strip().lower()
+        if self.kind == "tag":
+            return any(fnmatchcase(tag.lower(), pattern) for tag in rule.tags)
+        if self.kind == "path":
+            shown = rule.path.replace("\\", "/").lower()
+            pattern = pattern.replace("\\", "/")
+            return fnmatchcase(shown, pattern) or fnmatchcase(shown, f"*/{pattern}")
+        if self.kind == "status":
+            return (rule.status or "").lower() == pattern
+        if self.kind == "level":
+            return rule.level == pattern
+        return self.text.lower() in names_of(rule)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A detector.toml. `stages` are ids of stages of the chain that are not run."""
+
+    path: str = ""
+    sha256: str = ""
+    disabled: tuple[Selector, ...] = ()
+    levels: tuple[tuple[Selector, str], ...] = ()
+    filters: tuple[CompiledFilter, ...] = ()
+    placeholders: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    stages: tuple[Selector, ...] = ()
+
+    def error(self, message: str, line: int | None) -> TuningError:
+        """Return an error with its place in the file."""
+        return TuningError(f"{_place(self.path, line)}: {message}")
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What was tuned away: rules by id and title, levels as (id, title, before, after), filters with the ids
+    of the rules that they reached, stages; `unused` says what of the file fits no rule.
+    """
+
+    path: str = ""
+    sha256: str = ""
+    disabled: tuple[tuple[str, str], ...] = ()
+    levels: tuple[tuple[str, str, str, str], ...] = ()
+    filters: tuple[tuple[CompiledFilter, tuple[str, ...]], ...] = ()
+    stages: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.disabled or self.levels or self.filters or self.stages or self.unused)
+
+    def record(self, suppressed: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+        """Return it for a case to keep; suppressed: events by (filter, rule) that a filter left out."""
+        return {
+            "config": {"path": self.path, "sha256": self.sha256} if self.path else None,
+            "disabled": [{"id": id_, "title": title} for id_, title in self.disabled],
+            "levels": [
+                {"id": id_, "title": title, "from": before, "to": after}
+                for id_, title, before, after in self.levels
+            ],
+            "filters": [
+                {
+                    "id": each.id,
+                    "title": each.title,
+                    "path": each.path,
+                    "line": each.line,
+                    "sha256": each.sha256,
+                    "rules": [
+                        {"id": rule, "left_out": suppressed.get((each.id, rule), 0)} for rule in reached
+                    ],
+                    "left_out": sum(suppressed.get((each.id, rule), 0) for rule in reached),
+                }
+                for each, reached in self.filters
+            ],
+            "stages": list(self.stages),
+            "unused": list(self.unused),
+        }
+
+
+def names_of(rule: CompiledRule) -> set[str]:
+    """Return what a rule is called in references, in lower case."""
+    return {rule.id.lower(), (rule.name or rule.id).lower()}
+
+
+def load_tuning(path: Path) -> Tuning:
+    """Read a detector.toml; raises TuningError naming the file, the key, and the line if it can be told."""
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
+        data = tomllib.loads(text)
+    except OSError as error:
+        raise TuningError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise TuningError(f"{path} is not UTF-8 (from byte {error.start}): save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise TuningError(_toml_error(path, text, str(error))) from error
+    except RecursionError as error:
+        raise TuningError(f"{path}: nested too deeply") from error
+    return _Reader(str(path), hashlib.sha256(content).hexdigest(), text).tuning(data)
+
+
+def case_tuning(case_folder: Path, given: Path | None) -> Tuning:
+    """Return the tuning in the given file, else in the case's detector.toml; raises TuningError."""
+    if given is not None:
+        return load_tuning(given)
+    path = case_folder / FILE_NAME
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise TuningError(f"{path} cannot be read: {error.strerror or error}") from error
+    return load_tuning(path) if there else Tuning()
+
+
+def _toml_error(path: Path, text: str, message: str) -> str:
+    """Move the place that tomllib names to the front: `file:line:column: message`."""
+    found = re.search(r" \(at line (\d+), column (\d+)\)$", message)
+    if found:
+        return f"{path}:{found[1]}:{found[2]}: not TOML: {message[: found.start()]}"
+    line = text.count("\n") + 1
+    return f"{path}:{line}: not TOML: {message.replace(' (at end of document)', ' at the end of the file')}"
+
+
+def _place(path: str, line: int | None) -> str:
+    return path if line is None else f"{path}:{line}"
+
+
+class _Reader:
+    """Checks the tables of a file; tomllib tells no lines, so that they are looked up in its text."""
+
+    def __init__(self, path: str, sha256: str, text: str) -> None:
+        self._path, self._sha256 = path, sha256
+        self._lines = text.splitlines()
+
+    def tuning(self, data: Mapping[str, Any]) -> Tuning:
+        self._known(data, "", ("rules", "filters", "placeholders", "stages"))
+        rules = self._table(data, "rules")
+        self._known(rules, "rules", ("disabled", "levels"))
+        stages = self._table(data, "stages")
+        self._known(stages, "stages", ("disabled",))
+        return Tuning(
+            path=self._path,
+            sha256=self._sha256,
+            disabled=self._selectors(rules, "rules.disabled"),
+            levels=tuple(self._levels(self._table(rules, "rules.levels"))),
+            filters=self._filters(data.get("filters", [])),
+            placeholders=dict(self._placeholders(self._table(data, "placeholders"))),
+            stages=self._selectors(stages, "stages.disabled"),
+        )
+
+    def _error(self, message: str, line: int | None) -> TuningError:
+        return TuningError(f"{_place(self._path, line)}: {message}")
+
+    def _line(self, text: str) -> int | None:
+        """Return the first line that has the text as a word or in quotes, comments left out."""
+        word = re.compile(rf"(?<![\w.:*-]){re.escape(text)}(?![\w.:*-])")
+        for number, line in enumerate(self._lines, start=1):
+            if not line.lstrip().startswith("#") and word.search(line):
+                return number
+        return None
+
+    def _known(
+        self, table: Mapping[str, Any], name: str, keys: Iterable[str], line: int | None = None
+    ) -> None:
+        if unknown := sorted(set(table) - set(keys)):
+            shown = f"{name}.{unknown[0]}" if name else unknown[0]
+            where = line or self._line(unknown[0])
+            raise self._error(f"unknown key {shown!r}; known are {', '.join(sorted(keys))}", where)
+
+    def _table(self, data: Mapping[str, Any], name: str) -> dict[str, Any]:
+        key = name.rpartition(".")[2]
+        value = data.get(key, {})
+        if not isinstance(value, dict):
+            raise self._error(f"{name}: a table is expected, headed [{name}], not {value!r}", self._line(key))
+        return value
+
+    def _selectors(self, table: Mapping[str, Any], name: str) -> tuple[Selector, ...]:
+        value = table.get(name.rpartition(".")[2], [])
+        if not isinstance(value, list) or not all(isinstance(each, str) and each.strip() for each in value):
+            message = f'{name}: a list of texts is expected, such as ["a", "b"], not {value!r}'
+            raise self._error(message, self._line(name.rpartition(".")[2]))
+        return tuple(Selector(each.strip(), self._line(each)) for each in dict.fromkeys(value))
+
+    def _levels(self, table: Mapping[str, Any]) -> Iterator[tuple[Selector, str]]:
+        for key, value in table.items():
+            if not isinstance(value, str) or value.lower() not in LEVELS:
+                listed = ", ".join(LEVELS)
+                raise self._error(
+                    f"rules.levels: {key!r} is to be one of {listed}, not {value!r}", self._line(key)
+                )
+            yield Selector(key.strip(), self._line(key)), value.lower()
+
+    def _placeholders(self, table: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Value, ...]]]:
+        for name, value in table.items():
+            if not isinstance(value, list) or not value or not all(isinstance(each, Value) for each in value):
+                message = f'placeholders.{name}: a list of texts or numbers is expected, such as ["a", "b"]'
+                raise self._error(f"{message}, not {value!r}", self._line(name))
+            yield name, tuple(value)
+
+    def _filters(self, given: Any) -> tuple[CompiledFilter, ...]:
+        if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+            line = self._line("filters")
+            raise self._error("filters: a list of tables is expected, each headed [[filters]]", line)
+        heads = [
+            number
+            for number, line in enumerate(self._lines, start=1)
+            if re.match(r"\s*\[\[\s*[\"']?filters[\"']?\s*\]\]", line)
+        ]
+        lines = heads if len(heads) == len(given) else [self._line("filters") or 1] * len(given)
+        found = [self._filter(each, index, lines[index]) for index, each in enumerate(given)]
+        for other in distinct(found)[1]:
+            raise self._error(f"two filters have the id {other.rule_id}", other.line)
+        return tuple(found)
+
+    def _filter(self, data: dict[str, Any], index: int, line: int) -> CompiledFilter:
+        self._known(data, "filters", _FILTER_KEYS, line)
+        # Its place in the file tells filters without id apart, so that two may have the same words.
+        digest = hashlib.sha256(f"{index}\n{data!r}".encode()).hexdigest()
+        outcome = compile_filter(RuleDocument(self._path, line, data, digest))
+        if isinstance(outcome, CompiledFilter):
+            return outcome
+        reason = outcome.message if isinstance(outcome, RuleProblem) else f"not used: {outcome.reason}"
+        title = f" ({data['title']})" if isinstance(data.get("title"), str) else ""
+        raise self._error(f"filters{title}: {reason}", line)
+
+
+def load_tuned_pack(paths: Sequence[Path], tuning: Tuning) -> tuple[Pack, Tuned]:
+    """Load rules (the project's own pack if no paths are given) as a tuning wants them.
+
+    Raises TuningError if it names a rule that there is not; a bad rule is a problem of the pack.
+    """
+    pack = load_pack(list(paths) or [default_rules_path()], default_cache_folder())
+    return tune(pack, tuning, own=not paths)
+
+
+def tune(pack: Pack, tuning: Tuning, own: bool = True) -> tuple[Pack, Tuned]:
+    """Disable rules, set levels, and apply filters.
+
+    own: the pack is the project's own. Where it is not, ids of the project's own rules may be named all the
+    same: one file serves scans with different rules. Raises TuningError for an id that no rule has.
+    """
+    unused = tuple(_unused(pack, tuning, own))
+    kept = [rule for rule in pack.rules if not any(each.fits(rule) for each in tuning.disabled)]
+    gone = {rule.id for rule in pack.rules} - {rule.id for rule in kept}
+    leveled = [_with_level(rule, tuning) for rule in kept]
+    known = {name for rule in pack.rules for name in names_of(rule)} | _ids_not_run(pack)
+    if not own and not {name.lower() for each in tuning.filters for name in each.rules} <= known:
+        known |= _all_names(pack, own)
+    filtered = apply_filters(leveled, tuning.filters, known)
+    tuned = Tuned(
+        path=tuning.path,
+        sha256=tuning.sha256,
+        disabled=tuple((rule.id, rule.title) for rule in pack.rules if rule.id in gone),
+        levels=tuple(
+            (after.id, after.title, before.level, after.level)
+            for before, after in zip(kept, leveled, strict=True)
+            if before.level != after.level
+        ),
+        filters=(
+            *((each, tuple(rule for rule in reached if rule not in gone)) for each, reached in pack.filters),
+            *filtered.applied,
+        ),
+        stages=tuple(sorted(each.text for each in tuning.stages)),
+        unused=unused,
+    )
+    problems = (*pack.problems, *filtered.problems)
+    return replace(pack, rules=filtered.rules, problems=problems, filters=tuned.filters), tuned
+
+
+def _with_level(rule: CompiledRule, tuning: Tuning) -> CompiledRule:
+    """Set the level: an id or name beats patterns; among equals the last in the file counts."""
+    fitting = [(bool(not each.kind), level) for each, level in tuning.levels if each.fits(rule)]
+    if not fitting:
+        return rule
+    best = max(exact for exact, _ in fitting)
+    return replace(rule, level=[level for exact, level in fitting if exact == best][-1])
+
+
+def _ids_not_run(pack: Pack) -> set[str]:
+    listed: tuple[SkippedRule | RuleProblem, ...] = (*pack.skipped, *pack.problems)
+    return {each.rule_id.lower() for each in listed if each.rule_id}
+
+
+def _unused(pack: Pack, tuning: Tuning, own: bool) -> Iterator[str]:
+    """Yield what fits no rule; raises TuningError if it is an id or name."""
+    given = [*tuning.disabled, *(each for each, _ in tuning.levels)]
+    known: set[str] | None = None
+    for each in given:
+        if any(each.fits(rule) for rule in pack.rules):
+            continue
+        if not each.kind:
+            known = _all_names(pack, own) if known is None else known
+            if each.text.lower() not in known:
+                near = get_close_matches(each.text.lower(), sorted(known), n=1, cutoff=0.8)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                words = ", ".join(f"{word}:…" for word in _SELECTED)
+                message = f"no rule has the id or name {each.text!r}{hint} (patterns are {words})"
+                raise tuning.error(message, each.line)
+            yield f"{_place(tuning.path, each.line)}: {each.text} is not among the rules that are run"
+        else:
+            yield f"{_place(tuning.path, each.line)}: {each.text} fits no rule"
+
+
+def _all_names(pack: Pack, own: bool) -> set[str]:
+    others = [] if own else [load_pack([default_rules_path()], default_cache_folder())]
+    return {
+        name
+        for each in (pack, *others)
+        for name in {name for rule in each.rules for name in names_of(rule)} | _ids_not_run(each)
+    }
