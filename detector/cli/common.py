@@ -1,4 +1,4 @@
-"""What all commands share: options, the case, messages, progress, exit codes, output files."""
+"""What all commands share: options, the case, messages, progress, exit codes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from detector.case.store import Case
-from detector.errors import OutputError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -41,17 +40,6 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
         default=formats[0],
         show_default=True,
         help="Form of the output.",
-    )
-
-
-def output_option() -> Callable[[Command], Command]:
-    """Add `--output FILE`."""
-    return click.option(
-        "-o",
-        "--output",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Write to this file instead of the screen.",
     )
 
 
@@ -99,26 +87,6 @@ def _columns() -> int:
 def note(message: str) -> None:
     """Say something on standard error."""
     click.echo(message, err=True)
-
-
-@contextlib.contextmanager
-def text_output(path: Path | None) -> Iterator[TextIO]:
-    """Open where the output goes: a file in UTF-8 that is there whole or not at all, or standard output.
-
-    Raises OutputError if the file cannot be written.
-    """
-    if path is None:
-        yield sys.stdout
-        return
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="") as stream:
-            yield stream
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

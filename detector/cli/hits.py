@@ -15,10 +15,9 @@ from detector.cli.common import (
     format_option,
     note,
     open_scanned_case,
-    output_option,
-    text_output,
 )
 from detector.cli.json_text import json_text
+from detector.cli.output_file import OutputFile, output_option, text_output
 from detector.cli.tables import Column, print_table
 from detector.report.hit_rows import hit_rows, json_value
 from detector.report.safe_text import csv_cell
@@ -34,7 +33,7 @@ _COLUMNS = ("time", "level", "rule_title", "host", "channel", "event_id", "recor
 @click.option(
     "--level", type=click.Choice(LEVELS), default="low", show_default=True, help="Weakest level to show."
 )
-def hits(case_path: Path, output_format: str, output: Path | None, level: str) -> None:
+def hits(case_path: Path, output_format: str, output: OutputFile | None, level: str) -> None:
     """List the events that rules found, in order of time, with the evidence of each.
 
     Times are UTC. JSON Lines carry the whole event and the evidence file's SHA-256.
@@ -44,7 +43,7 @@ def hits(case_path: Path, output_format: str, output: Path | None, level: str) -
       detector hits --case mycase --level high --format jsonl -o hits.jsonl
     """
     case = open_scanned_case(case_path)
-    with case.connect(meaning=False) as engine, text_output(output) as stream:
+    with case.connect(meaning=False) as engine, text_output(output, case) as stream:
         rows = hit_rows(engine, level, events=output_format == "jsonl")
         if output_format == "jsonl":
             for row in rows:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from detector.cli.common import case_option, format_option, open_scanned_case, output_option
+from detector.cli.common import case_option, format_option, open_scanned_case
+from detector.cli.output_file import OutputFile, output_option
 from detector.cli.report_options import language_option, style_of, write_lines, zone_option
 from detector.report.evidence_reference import EVENT_VIEWS
 from detector.report.output import FORMATS, incidents_output
@@ -18,7 +19,9 @@ from detector.report.output import FORMATS, incidents_output
 @language_option()
 @zone_option()
 @output_option()
-def incidents(case_path: Path, output_format: str, lang: str, tz: str | None, output: Path | None) -> None:
+def incidents(
+    case_path: Path, output_format: str, lang: str, tz: str | None, output: OutputFile | None
+) -> None:
     """Say what happened: entry point, path, hosts, accounts, steps seen and not seen.
 
     Incidents come most severe first. Each names what is certain, what is inferred, and
@@ -29,6 +32,6 @@ def incidents(case_path: Path, output_format: str, lang: str, tz: str | None, ou
       detector incidents --case mycase --lang ja --tz Asia/Tokyo
     """
     case = open_scanned_case(case_path)
-    style = style_of(case, lang, tz, output)
+    style = style_of(case, lang, tz, output is None)
     with case.connect(views=EVENT_VIEWS) as engine:
-        write_lines(incidents_output(engine, output_format, style), output)
+        write_lines(incidents_output(engine, output_format, style), output, case)

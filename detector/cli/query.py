@@ -13,9 +13,8 @@ from detector.cli.common import (
     format_option,
     note,
     open_case,
-    output_option,
-    text_output,
 )
+from detector.cli.output_file import OutputFile, output_option, text_output
 from detector.cli.tables import write_batches
 from detector.engines import check_read_only
 
@@ -41,7 +40,7 @@ def named_views(sql: str) -> list[str] | None:
     show_default=True,
     help="Rows at most in a table; jsonl and csv are whole.",
 )
-def query(sql: str, case_path: Path, output_format: str, output: Path | None, limit: int) -> None:
+def query(sql: str, case_path: Path, output_format: str, output: OutputFile | None, limit: int) -> None:
     """Ask a case with one SELECT. Nothing is changed, and nothing but the case can be read.
 
     Views: windows, windows_security, windows_system, … (one per channel), firewall, vpn, logons, processes,
@@ -53,7 +52,8 @@ def query(sql: str, case_path: Path, output_format: str, output: Path | None, li
       detector query --case mycase "SELECT host, account, count(*) FROM logons GROUP BY ALL ORDER BY 3 DESC"
     """
     check_read_only(sql)
-    with open_case(case_path).connect(views=named_views(sql)) as engine, text_output(output) as stream:
+    case = open_case(case_path)
+    with case.connect(views=named_views(sql)) as engine, text_output(output, case) as stream:
         cut = write_batches(engine.batches(sql), output_format, stream, limit, console(stream))
     if cut:
         note(f"only the first {limit:,} rows are shown: see --limit, or --format jsonl for all")

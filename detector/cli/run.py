@@ -48,7 +48,7 @@ def run(
 
 def _show(case: Case, lang: str, zone: str | None) -> None:
     """Print the incidents, and the timeline of each."""
-    style = style_of(case, lang, zone, None)
+    style = style_of(case, lang, zone, to_screen=True)
     with case.connect(views=EVENT_VIEWS) as engine:
-        write_lines(incidents_output(engine, "table", style), None)
-        write_lines(timeline_output(engine, "table", style, None, False), None)
+        write_lines(incidents_output(engine, "table", style), None, case)
+        write_lines(timeline_output(engine, "table", style, None, False), None, case)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from detector.cli.common import case_option, format_option, open_scanned_case, output_option
+from detector.cli.common import case_option, format_option, open_scanned_case
+from detector.cli.output_file import OutputFile, output_option
 from detector.cli.report_options import language_option, style_of, write_lines, zone_option
 from detector.report.evidence_reference import EVENT_VIEWS
 from detector.report.output import FORMATS, choose_incident, timeline_output
@@ -25,7 +26,7 @@ def timeline(
     output_format: str,
     lang: str,
     tz: str | None,
-    output: Path | None,
+    output: OutputFile | None,
     not_joined: bool,
     incident: str | None,
 ) -> None:
@@ -42,7 +43,7 @@ def timeline(
     if incident is not None and not_joined:
         raise click.UsageError("give either INCIDENT or --not-joined")
     case = open_scanned_case(case_path)
-    style = style_of(case, lang, tz, output)
+    style = style_of(case, lang, tz, output is None)
     with case.connect(views=EVENT_VIEWS) as engine:
         chosen = choose_incident(engine, incident) if incident is not None else None
-        write_lines(timeline_output(engine, output_format, style, chosen, not_joined), output)
+        write_lines(timeline_output(engine, output_format, style, chosen, not_joined), output, case)

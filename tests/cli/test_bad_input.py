@@ -652,6 +652,41 @@ def test_columns_that_are_no_number(case: Path, monkeypatch: pytest.MonkeyPatch)
         assert detector("query", "--case", case, "FROM evidence").returncode == 0
 
 
+def test_output_never_replaces_evidence_or_what_the_case_needs(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    line = (
+        'date=2026-04-01 time=08:00:00 devname="F" devid="FGT60F0000000001" logid="0101039426" type="event" '
+        'subtype="vpn" level="alert" action="ssl-login-fail" remip=203.0.113.7 user="sato"\n'
+    )
+    log = write(tmp_path / "logs" / "fw.log", line)
+    archive = tmp_path / "logs.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("in.log", line.replace("08:00", "09:00"))
+    case = tmp_path / "case"
+    assert detector("ingest", log, archive, "--case", case, "--tz", "UTC").returncode == 0
+    elsewhere = tmp_path / "a copy.log"
+    elsewhere.write_bytes(archive.read_bytes())
+    contents = {path: path.read_bytes() for path in (log, archive, elsewhere)}
+    for path in contents:
+        done = detector("query", "FROM evidence", "--case", case, "-o", path, "--force")
+        assert done.returncode == 1 and "is evidence of this case" in done.stderr
+    with log.open("a", encoding="utf-8") as grown:
+        grown.write("more\n")
+    assert "is evidence" in detector("query", "FROM evidence", "--case", case, "-o", log, "--force").stderr
+    for path in (case / "journal.jsonl", case / "site.toml", case / "tables" / "new.csv"):
+        done = detector("query", "FROM evidence", "--case", case, "-o", path, "--force")
+        assert done.returncode == 1 and "is in the case folder" in done.stderr
+    assert all(path.read_bytes() == content for path, content in contents.items() if path != log)
+    assert not (case / "site.toml").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="no devices that look like files")
+def test_output_never_replaces_a_device(case: Path) -> None:
+    done = detector("query", "FROM evidence", "--case", case, "-o", "/dev/null", "--force")
+    assert done.returncode == 1 and "no ordinary file" in done.stderr
+    assert Path("/dev/null").is_char_device()
+
+
 @pytest.mark.parametrize("command", ["timeline", "query 'FROM range(9)'"])
 def test_output_goes_where_it_can_or_says_why_not(case: Path, tmp_path: Path, command: str) -> None:
     words = command.replace("'", "").split(" ", 1)
@@ -660,6 +695,9 @@ def test_output_goes_where_it_can_or_says_why_not(case: Path, tmp_path: Path, co
     absent = detector(*words, "--case", case, "-o", tmp_path / "no" / "out")
     assert absent.returncode == 1 and "cannot be written" in absent.stderr
     target = write(tmp_path / "out", "old")
-    assert detector(*words, "--case", case, "-o", target).returncode == 0
+    there = detector(*words, "--case", case, "-o", target)
+    assert there.returncode == 1 and "--force" in there.stderr
+    assert target.read_text(encoding="utf-8") == "old"
+    assert detector(*words, "--case", case, "-o", target, "--force").returncode == 0
     assert target.read_text(encoding="utf-8") != "old"
     assert not list(tmp_path.glob("*.part"))
