@@ -91,6 +91,7 @@ def _inspect_stream(member: Member, stream: BinaryIO, modified_ns: int) -> Inspe
     head = b""
     size = 0
     lines = _LineCuts()
+    by_line = member.name is None
     damage = ""
     for block in _blocks(stream):
         if isinstance(block, ArchiveError):
@@ -99,7 +100,9 @@ def _inspect_stream(member: Member, stream: BinaryIO, modified_ns: int) -> Inspe
         if len(head) < HEAD_BYTES:
             head += block[: HEAD_BYTES - len(head)]
         digest.update(block)
-        if member.name is None:
+        if by_line and size == 0:
+            by_line = _may_be_cut_at_lines(head)
+        if by_line:
             lines.add(block)
         size += len(block)
     if size == 0:
@@ -118,6 +121,11 @@ def _inspect_stream(member: Member, stream: BinaryIO, modified_ns: int) -> Inspe
         None,
         modified_ns,
     )
+
+
+def _may_be_cut_at_lines(head: bytes) -> bool:
+    known = recognise(head)
+    return known is not None and known.split_for(head) == "line"
 
 
 def _cuts(

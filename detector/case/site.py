@@ -18,6 +18,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from detector.errors import SiteError, TimeZoneError
 
+#: The tables that SQL finds, with the columns beside `site`.
+SITE_TABLES: dict[str, tuple[str, ...]] = {
+    "site_networks": ("kind", "name", "network"),
+    "site_hosts": ("host", "ip", "role"),
+    "site_accounts": ("account", "kind", "vendor"),
+    "site_windows": ("who", "day", "begins", "ends"),
+    "site_reaches": ("vendor", "host"),
+    "site_antivirus": ("product",),
+}
+
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
 
@@ -43,8 +53,15 @@ class Site:
     reaches: tuple[tuple[str, str], ...] = ()
     #: (file pattern, zone)
     file_zones: tuple[tuple[str, ZoneInfo], ...] = ()
+    #: Products that should be running.
     antivirus: tuple[str, ...] = ()
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def rows(self) -> dict[str, tuple[tuple[str | None, ...], ...]]:
+        """Return the rows of each of `SITE_TABLES`."""
+        antivirus = tuple((product,) for product in self.antivirus)
+        tables = (self.networks, self.hosts, self.accounts, self.windows, self.reaches, antivirus)
+        return dict(zip(SITE_TABLES, tables, strict=True))
 
     def zone_of(self, path: str) -> ZoneInfo | None:
         """Return the zone for times without one in the file at this path."""

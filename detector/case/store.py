@@ -18,7 +18,7 @@ from detector.case.duplicate_lines import LINE_TABLES, line_candidates
 from detector.case.duplicates import DUPLICATE_COLUMNS, duplicate_candidates, find_duplicates
 from detector.case.journal import Journal, Part, ReadSegment, parse_time
 from detector.case.lock import exclusive
-from detector.case.site import Site, load_site
+from detector.case.site import SITE_TABLES, Site, load_site
 from detector.case.sql_views import Needs, create_base_views, create_meaning_views, with_needs
 from detector.case.writer import cannot_write, read_parquet, rows_table, state_of, unreadable, write_parquet
 from detector.engines import Engine
@@ -42,14 +42,6 @@ _CHANNEL_COLUMNS: dict[str, pa.DataType] = {
     "events": pa.int64(),
     "first_record_id": pa.int64(),
     "last_record_id": pa.int64(),
-}
-
-_SITE_TABLES: dict[str, tuple[str, ...]] = {
-    "site_networks": ("kind", "name", "network"),
-    "site_hosts": ("host", "ip", "role"),
-    "site_accounts": ("account", "kind", "vendor"),
-    "site_windows": ("who", "day", "begins", "ends"),
-    "site_reaches": ("vendor", "host"),
 }
 
 _RESULTS: dict[str, dict[str, pa.DataType]] = {
@@ -198,8 +190,8 @@ class Case:
         for name, columns in _RESULTS.items():
             engine.register(name, self.result(name, columns))
         site = self.site()
-        rows = (site.networks, site.hosts, site.accounts, site.windows, site.reaches)
-        for (name, labels), values in zip(_SITE_TABLES.items(), rows, strict=True):
+        for name, values in site.rows().items():
+            labels = SITE_TABLES[name]
             kinds = {"site": pa.string(), **dict.fromkeys(labels, pa.string())}
             records = [{"site": site.name, **dict(zip(labels, row, strict=True))} for row in values]
             engine.register(name, rows_table(records, schema(kinds)))
