@@ -13,18 +13,27 @@ from detector.cli import scan as scan_command
 from detector.cli.common import case_option, note
 from detector.cli.report_options import language_option, style_of, write_lines
 from detector.cli.scan import rules_option
+from detector.cli.tuning_options import config_option
 from detector.report.evidence_reference import EVENT_VIEWS
 from detector.report.output import incidents_output, timeline_output
+from detector.sigma.tuning import case_tuning
 
 
 @click.command()
 @ingest_command.evidence_options
 @case_option(required=False)
 @rules_option
+@config_option()
 @language_option()
 @click.pass_context
 def run(
-    context: click.Context, /, case_path: Path | None, rules: tuple[Path, ...], lang: str, **options: Any
+    context: click.Context,
+    /,
+    case_path: Path | None,
+    rules: tuple[Path, ...],
+    config: Path | None,
+    lang: str,
+    **options: Any,
 ) -> None:
     """Read logs, look for the attack, and print each incident with its timeline.
 
@@ -35,10 +44,11 @@ def run(
       detector run E:\\export --case mycase --tz Asia/Tokyo --lang ja
     """
     path = case_path or Path("case")
+    tuning = case_tuning(path, config)  # before the logs are read: a mistake in it shows at once
     case, read = ingest_command.ingest_into(path, **options)
     ingest_command.print_report(read)
     click.echo()
-    found = scan_command.scan_into(case, rules)
+    found = scan_command.scan_into(case, rules, tuning)
     scan_command.print_report(found)
     click.echo()
     _show(case, lang, options["time_zone"])

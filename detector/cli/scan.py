@@ -18,9 +18,11 @@ from detector.cli.common import (
 )
 from detector.cli.exit_codes import EXIT_INCOMPLETE
 from detector.cli.json_text import json_text
+from detector.cli.tuning_options import config_option, print_tuned
 from detector.report.safe_text import terminal_text
 from detector.scan import ScanReport
 from detector.scan import scan as scan_case
+from detector.sigma.tuning import Tuning, case_tuning
 
 _SHOWN = 20
 
@@ -40,17 +42,26 @@ def rules_option(command: Command) -> Command:
 @click.command()
 @case_option()
 @rules_option
+@config_option()
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
-def scan(context: click.Context, /, case_path: Path, rules: tuple[Path, ...], as_json: bool) -> None:
+def scan(
+    context: click.Context,
+    /,
+    case_path: Path,
+    rules: tuple[Path, ...],
+    config: Path | None,
+    as_json: bool,
+) -> None:
     """Run the rules and the stages of the attack chain, and join what they find into incidents.
 
     \b
     Examples:
       detector scan --case mycase
-      detector scan --case mycase --rules sigma/rules/windows
+      detector scan --case mycase --rules sigma/rules/windows --config detector.toml
     """
-    report = scan_into(open_case(case_path), rules)
+    case = open_case(case_path)
+    report = scan_into(case, rules, case_tuning(case.path, config))
     if as_json:
         click.echo(json_text(_as_json(report), indent=2))
     else:
@@ -58,10 +69,10 @@ def scan(context: click.Context, /, case_path: Path, rules: tuple[Path, ...], as
     context.exit(exit_code(report))
 
 
-def scan_into(case: Case, rules: tuple[Path, ...]) -> ScanReport:
+def scan_into(case: Case, rules: tuple[Path, ...], tuning: Tuning) -> ScanReport:
     """Scan with a progress bar; raises DetectorError."""
     with progress_bar() as progress:
-        return scan_case(case, rules, progress)
+        return scan_case(case, rules, progress, tuning)
 
 
 def exit_code(report: ScanReport) -> int:
@@ -75,6 +86,7 @@ def print_report(report: ScanReport) -> None:
         f"{counted(report.rules, 'rule')} ({report.evaluated:,} could match): {counted(report.hits, 'hit')}; "
         f"{counted(report.findings, 'finding')} of the chain; {counted(report.incidents, 'incident')}"
     )
+    print_tuned(report.tuned)
     if report.skipped:
         why = "log source not read, deprecated …: see detector rules check"
         note(f"{counted(report.skipped, 'rule')} not run ({why})")

@@ -110,23 +110,27 @@ class Tuned:
                 {"id": id_, "title": title, "from": before, "to": after}
                 for id_, title, before, after in self.levels
             ],
-            "filters": [
-                {
-                    "id": each.id,
-                    "title": each.title,
-                    "path": each.path,
-                    "line": each.line,
-                    "sha256": each.sha256,
-                    "rules": [
-                        {"id": rule, "left_out": suppressed.get((each.id, rule), 0)} for rule in reached
-                    ],
-                    "left_out": sum(suppressed.get((each.id, rule), 0) for rule in reached),
-                }
-                for each, reached in self.filters
-            ],
+            "filters": [_filter_record(each, reached, suppressed) for each, reached in self.filters],
             "stages": list(self.stages),
             "unused": list(self.unused),
         }
+
+
+def _filter_record(
+    each: CompiledFilter, reached: Sequence[str], suppressed: Mapping[tuple[str, str], int]
+) -> dict[str, Any]:
+    by_rule = {rule: suppressed[each.id, rule] for rule in reached if suppressed.get((each.id, rule))}
+    return {
+        "id": each.id,
+        "title": each.title,
+        "path": each.path,
+        "line": each.line,
+        "sha256": each.sha256,
+        "refers_to": list(each.rules) or "any",
+        "rules": len(reached),
+        "left_out": sum(by_rule.values()),
+        "left_out_by_rule": by_rule,
+    }
 
 
 def names_of(rule: CompiledRule) -> set[str]:
