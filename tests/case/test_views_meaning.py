@@ -231,6 +231,33 @@ def test_antivirus_by_product_and_by_service() -> None:
     ]
 
 
+def test_antivirus_that_site_toml_names() -> None:
+    site = {"site_antivirus": [("Trend Micro",), ("Kyoei Guard",)]}
+    events = (
+        installer(1, "SRV1", 1034, "Trend Micro Apex One Security Agent"),
+        service_state(2, "SRV1", "ntrtscan", 1),
+        installer(3, "SRV1", 1034, "Kyoei Guard 5 Agent"),
+        installer(4, "SRV1", 1034, "ESET Endpoint Security"),
+        Row("windows_defender", 5, {"EventID": 5001, "Computer": "SRV1"}),
+        installer(6, "SRV1", 1034, "Example Word Processor"),
+    )
+    found = rows("antivirus_changes", *events, site=site, order="time")
+    assert [(row["vendor"], row["expected"]) for row in found] == [
+        ("trend micro", True),
+        ("trend micro", True),
+        ("kyoei guard", True),
+        ("eset", False),
+        ("microsoft", False),
+    ]
+    unnamed = rows("antivirus_changes", *events, order="time")
+    assert [(row["vendor"], row["expected"]) for row in unnamed] == [
+        ("trend micro", None),
+        ("trend micro", None),
+        ("eset", None),
+        ("microsoft", None),
+    ]
+
+
 def test_flows_have_the_one_who_called_as_source() -> None:
     """5156 inbound: Windows 7 writes its own end first, later versions the other's."""
     old = security(

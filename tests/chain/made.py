@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from detector.case.site import SITE_TABLES
 from detector.case.sql_views import SqlFile, meaning_views, quoted
 from detector.chain import Stage, load_stages, needs_of, run_stages
 from detector.engines import Engine
@@ -18,14 +19,6 @@ from detector.tables.windows import TIME, WINDOWS_COLUMNS
 
 #: A Monday, 09:00 in Tokyo.
 START = datetime(2025, 10, 27, tzinfo=UTC)
-
-SITE_TABLES: dict[str, tuple[str, ...]] = {
-    "site_networks": ("kind", "name", "network"),
-    "site_hosts": ("host", "ip", "role"),
-    "site_accounts": ("account", "kind", "vendor"),
-    "site_windows": ("who", "day", "begins", "ends"),
-    "site_reaches": ("vendor", "host"),
-}
 
 
 @dataclass(frozen=True)
@@ -257,11 +250,13 @@ def service_state(hours: float, host: str, name: str, state: int) -> Row:
     )
 
 
-def installer(hours: float, host: str, event_id: int, product: str, sid: str = SID + "1001") -> Row:
+def installer(
+    hours: float, host: str, event_id: int, product: str, sid: str = SID + "1001", version: str = "1.2.3"
+) -> Row:
     data = (
         f"製品: {product} -- 操作は正常に完了しました。\n(NULL)"
         if event_id > 11000
-        else f"{product}\n1.2.3\n1041\n0\nExample Corp\n(NULL)\n"
+        else f"{product}\n{version}\n1041\n0\nExample Corp\n(NULL)\n"
     )
     return Row(
         "windows_application",

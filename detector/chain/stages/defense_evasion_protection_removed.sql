@@ -2,7 +2,8 @@
 -- step: defense_evasion
 -- techniques: T1562.001
 -- level: high
--- finds: antivirus uninstalled, switched off or stopped for good on a host, and the remote session it happened in
+-- finds: antivirus uninstalled, switched off or stopped for good on a host, and the remote session it happened in. An
+--   upgrade (another version or product installed around the removal), a restart and a shutdown are none of it
 -- blind: needs the Application log (Windows Installer), System (services) or Defender's own; products that do not use
 --   Windows Installer are seen by their services only
 -- needs: antivirus_changes, remote_desktop_sessions, logons, windows_system(site, TimeCreated, EventID, Provider_Name, Computer)
@@ -14,8 +15,10 @@ WITH changes AS (
 ), repaired AS (
     SELECT l.site, l.host, l.evidence_id, l.evidence_offset
     FROM changes AS l JOIN changes AS r ON r.host = l.host AND r.site IS NOT DISTINCT FROM l.site
-        AND ((l.action = 'removed' AND r.action IN ('installed', 'updated')
-              AND r.time BETWEEN l.time - $upgrade_minutes * INTERVAL 1 MINUTE AND l.time + $upgrade_minutes * INTERVAL 1 MINUTE)
+        -- What was installed before a removal replaces it, unless it is the very thing that is removed again.
+        AND ((l.action = 'removed' AND r.action = 'installed'
+              AND r.time BETWEEN l.time - $upgrade_minutes * INTERVAL 1 MINUTE AND l.time + $upgrade_minutes * INTERVAL 1 MINUTE
+              AND NOT (r.time <= l.time AND r.product = l.product AND r.detail = l.detail AND l.detail <> ''))
           OR (l.action IN ('stopped', 'crashed', 'disabled') AND r.time >= l.time
               AND r.time <= l.time + $upgrade_minutes * INTERVAL 1 MINUTE
               AND ((r.vendor = l.vendor AND r.action IN ('started', 'enabled', 'installed', 'updated'))
@@ -47,7 +50,7 @@ WITH changes AS (
     FROM marked
 ), bursts AS (
     SELECT site, host, burst, min(time) AS begins, max(time) AS ends, list(DISTINCT action) AS actions,
-        list(DISTINCT product) AS products, min(account_sid) FILTER (account_sid LIKE 'S-1-5-21-%') AS account_sid,
+        list(DISTINCT product) AS products, bool_or(expected) AS expected, min(account_sid) FILTER (account_sid LIKE 'S-1-5-21-%') AS account_sid,
         list({'time': time, 'evidence_id': evidence_id, 'evidence_offset': evidence_offset}
              ORDER BY time, evidence_id, evidence_offset) AS marks
     FROM numbered GROUP BY ALL
@@ -69,14 +72,15 @@ SELECT b.site, b.begins AS first_seen, b.ends AS last_seen, b.host, [b.host] AS 
     coalesce(CASE WHEN p.account IS NOT NULL THEN concat_ws('\', p.account_domain, p.account) END,
              CASE WHEN s.account IS NOT NULL THEN concat_ws('\', s.account_domain, s.account) END) AS account,
     NULL::VARCHAR AS src_host, CASE WHEN p.account IS NULL OR p.account = s.account THEN s.src_ip END AS src_ip,
-    CASE WHEN list_contains(b.actions, 'removed') OR list_contains(b.actions, 'disabled')
+    CASE WHEN s.mark IS NULL AND b.expected = false THEN 'low'
+         WHEN list_contains(b.actions, 'removed') OR list_contains(b.actions, 'disabled')
          THEN CASE WHEN s.mark IS NOT NULL THEN 'high' ELSE 'medium' END
          WHEN s.mark IS NOT NULL THEN 'medium' ELSE 'low' END AS level,
     CASE WHEN list_contains(b.actions, 'removed') THEN 0.85 WHEN list_contains(b.actions, 'disabled') THEN 0.75
-         ELSE 0.5 END AS confidence,
+         ELSE 0.5 END + CASE b.expected WHEN true THEN 0.1 WHEN false THEN -0.2 ELSE 0 END AS confidence,
     MAP {'actions': array_to_string(list_sort(b.actions), ', '), 'products': array_to_string(list_sort(b.products)[1:20], ', '),
          'in_remote_session': CASE WHEN s.mark IS NULL THEN 'no' ELSE 'yes' END,
-         'account_sid': b.account_sid} AS details,
+         'expected': CASE b.expected WHEN true THEN 'yes' WHEN false THEN 'no' END, 'account_sid': b.account_sid} AS details,
     list_transform(list_sort(CASE WHEN s.mark IS NULL THEN b.marks ELSE list_append(b.marks, s.mark) END),
         lambda m: {'evidence_id': m.evidence_id, 'evidence_offset': m.evidence_offset}) AS events
 FROM bursts AS b
