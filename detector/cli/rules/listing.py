@@ -1,0 +1,70 @@
+"""`detector rules list`: which rules there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from detector.cli.common import console, format_option, note
+from detector.cli.exit_codes import EXIT_FAILED
+from detector.cli.json_text import json_text
+from detector.cli.tables import Column, print_table
+from detector.report.safe_text import terminal_text
+from detector.sigma.model import CompiledRule, RuleProblem
+from detector.sigma.pack import default_cache_folder, default_rules_path, load_pack
+from detector.tables.steps import step_of
+
+_COLUMNS = ("level", "id", "title", "step", "log source", "path")
+
+
+@click.command("list")
+@click.option(
+    "--rules",
+    "paths",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="PATH",
+    help="Sigma rules, a file or folder, instead of the tool's own; may be given several times.",
+)
+@format_option("table", "json")
+@click.pass_context
+def list_rules(context: click.Context, /, paths: tuple[Path, ...], output_format: str) -> None:
+    """List the rules that `detector scan` runs.
+
+    Exit code 1 if a rule cannot be used; `detector rules check` says why.
+
+    \b
+    Examples:
+      detector rules list
+      detector rules list --rules sigma/rules/windows --format json
+    """
+    pack = load_pack(paths or (default_rules_path(),), default_cache_folder())
+    rows = [_row(rule) for rule in pack.rules]
+    if output_format == "json":
+        click.echo(json_text(rows, indent=2))
+    else:
+        columns = [Column(name, no_wrap=name == "level") for name in _COLUMNS]
+        print_table(columns, ([row[name] for name in _COLUMNS] for row in rows), console())
+    _note_problems(pack.problems)
+    context.exit(EXIT_FAILED if pack.problems else 0)
+
+
+def _row(rule: CompiledRule) -> dict[str, object]:
+    return {
+        "id": rule.id,
+        "title": rule.title,
+        "level": rule.level,
+        "status": rule.status,
+        "step": step_of(rule.tags),
+        "tags": list(rule.tags),
+        "log source": " ".join(rule.sources),
+        "path": rule.path,
+        "line": rule.line,
+        "sha256": rule.sha256,
+    }
+
+
+def _note_problems(problems: tuple[RuleProblem, ...]) -> None:
+    for problem in problems:
+        note(terminal_text(str(problem)))
