@@ -134,8 +134,11 @@ class Logons:
         self._days: dict[tuple[Node, Node, str], set[date]] = {}
         self._first: dict[tuple[Node, Node, str], datetime] = {}
         self._first_from: dict[tuple[Node, str], datetime] = {}
+        self._from: dict[Node, list[Logon]] = {}
         for logon in sorted(logons, key=lambda logon: logon.order):
             self._by_host.setdefault(logon.host, []).append(logon)
+            if logon.source is not None:
+                self._from.setdefault(logon.source, []).append(logon)
             if not logon.success:
                 continue
             self._by_account.setdefault((logon.host, logon.account.name), []).append(logon)
@@ -162,6 +165,13 @@ class Logons:
         start = bisect_left(candidates, since - BUCKET, key=lambda logon: logon.first)
         stop = bisect_right(candidates, until, key=lambda logon: logon.first)
         return [logon for logon in candidates[start:stop] if logon.last >= since]
+
+    def out_of(self, source: Node, since: datetime, until: datetime) -> list[Logon]:
+        """Return the logons from a host to others that began in a span of time, in order."""
+        logons = self._from.get(source, [])
+        start = bisect_left(logons, since, key=lambda logon: logon.first)
+        stop = bisect_right(logons, until, key=lambda logon: logon.first)
+        return logons[start:stop]
 
     def is_new(self, logon: Logon, since: datetime) -> bool:
         """Whether nobody had come this way (source, host, account) before `since`."""

@@ -12,7 +12,7 @@ from detector.incidents.arrivals import Logons
 from detector.incidents.entities import Account, Node
 from detector.incidents.entry import Entry, find_entry
 from detector.incidents.joining import Group
-from detector.incidents.moves import Move, logon_between, path_moves
+from detector.incidents.moves import Move, logon_between, onward_moves, path_moves
 from detector.incidents.observations import MEDIUM, Observation, Reference
 from detector.incidents.scoring import Assessment, assess
 from detector.incidents.visibility import LogCoverage
@@ -62,21 +62,30 @@ class Incident:
         return tuple(sorted({o.site for o in self.group.observations}))
 
 
-def assemble(group: Group, logons: Logons, coverage: LogCoverage, own: Collection[Node]) -> Incident:
-    """Make an incident of a group. `own` are the hosts known to belong to the sites."""
-    moves = path_moves(group, logons)
+def assemble(
+    group: Group, logons: Logons, onward: Logons, coverage: LogCoverage, own: Collection[Node]
+) -> Incident:
+    """Make an incident of a group. `own` are the hosts known to belong to the sites.
+
+    What the logons in `onward` add to the path says where the intruder was; it makes no incident worse.
+    """
+    observed = path_moves(group, logons)
+    further = onward_moves(observed, onward)
+    moves = (*observed, *further)
     hosts, sources = _places(group, moves, logons, own)
-    entry = find_entry(group, moves, coverage)
+    seen = {node for move in observed for node in (move.src, move.dst)}
+    seen |= {host for o in group.observations for host in o.hosts}
+    entry = find_entry(group, observed, coverage)
     first = min(group.observations[0].first, entry.time)
     last = max(o.last for o in group.observations)
-    inner = [move for move in moves if move.src in hosts and move.dst in hosts]
+    inner = [move for move in observed if move.src in hosts and move.dst in hosts]
     pairs = {(move.src, move.dst) for move in inner}
     sites = {o.site for o in group.observations}
     return Incident(
         incident_id=incident_id(group.observations),
         group=group,
         entry=entry,
-        assessment=assess(group.observations, group.recurring, len(hosts), len(pairs)),
+        assessment=assess(group.observations, group.recurring, len(seen & hosts.keys()), len(pairs)),
         hosts=hosts,
         accounts=_accounts(group, moves, hosts),
         sources=sources,

@@ -47,15 +47,17 @@ def build(engine: Engine) -> tuple[pa.Table, pa.Table]:
     hosts = load.hosts(names, uses)
     observations = load.observations(engine, hosts)
     logons = Logons(load.logons(engine, hosts, observations))
+    onward = Logons(load.onward_logons(engine, hosts, observations))
     sessions = VpnSessions(load.vpn_sessions(engine, hosts))
     coverage = load.coverage(engine, hosts)
     own_nodes = coverage.hosts | {node for site, name in own if (node := hosts.host(site, name)) is not None}
-    return tables(find_incidents(observations, logons, sessions, coverage, own_nodes))
+    return tables(find_incidents(observations, logons, onward, sessions, coverage, own_nodes))
 
 
 def find_incidents(
     observations: Sequence[Observation],
     logons: Logons,
+    onward: Logons,
     sessions: VpnSessions,
     coverage: LogCoverage,
     own: Collection[Node],
@@ -67,7 +69,7 @@ def find_incidents(
     loose: list[Observation] = []
     for group in join(anchors, origins, logons):
         if starts_incident(group.observations):
-            incidents.append(assemble(group, logons, coverage, own))
+            incidents.append(assemble(group, logons, onward, coverage, own))
         else:
             loose += group.observations
     incidents.sort(key=_importance)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -139,6 +139,13 @@ class Hosts:
     def is_host(self, site: str, short: str) -> bool:
         """Whether a host of that short name (in capitals) is known at the site."""
         return Node(site, short) in self._known
+
+    def addresses_of(self, nodes: Collection[Node]) -> list[str]:
+        """Return every address that one of these hosts used at some time, or that is one of these nodes."""
+        used = {
+            address.name for address, uses in self._uses.items() if any(host in nodes for _, host in uses)
+        }
+        return sorted(used | {node.name for node in nodes if node.is_address})
 
     def host(self, site: str, name: str | None, time: datetime | None = None) -> Node | None:
         """Return the node of a host that a log names by name or address, None if it names none."""

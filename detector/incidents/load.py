@@ -62,30 +62,58 @@ def observations(engine: Engine, hosts: Hosts) -> list[Observation]:
     return sorted(found, key=lambda observation: observation.order)
 
 
+_LOGONS = """
+    SELECT site, computer, account, account_domain, src_ip, src_host, logon_type, outcome, is_remote,
+        min(time) AS first, max(time) AS last, count(*) AS count,
+        min(struct_pack(t := time, e := evidence_id, o := evidence_offset)) AS event
+    FROM logons
+    WHERE account IS NOT NULL AND NOT (is_machine_account OR is_system) AND {which}
+    GROUP BY site, computer, account, account_domain, src_ip, src_host, logon_type, outcome, is_remote,
+        date_trunc('hour', time)
+"""
+
+
 def logons(engine: Engine, hosts: Hosts, observed: Sequence[Observation]) -> Iterator[Logon]:
     """Yield the logons on the hosts where something was observed, counted by the hour.
 
     So their number is bounded by hosts, accounts and hours, not by events.
     """
-    anchors = [o for o in observed if o.rank >= MEDIUM and not o.on_device]
-    nodes = {node for o in anchors for node in o.hosts} | {o.source for o in anchors if o.source is not None}
-    names = sorted({node.name.split(".", 1)[0] for node in nodes if not node.is_address})
+    names = _names(_anchored(observed))
+    if names and engine.has("logons"):
+        which = "host IN (SELECT unnest(?))"
+        yield from _logons(_rows(engine, _LOGONS.format(which=which), [names]), hosts)
+
+
+def onward_logons(engine: Engine, hosts: Hosts, observed: Sequence[Observation]) -> Iterator[Logon]:
+    """Yield the successful logons from hosts where something was observed to anywhere, counted by the hour.
+
+    Only those with a local account of the destination or with an account that something was observed of:
+    what else a host opens over the network is its users' daily work.
+    """
+    nodes = _anchored(observed)
+    names = _names(nodes)
     if not names or not engine.has("logons"):
         return
-    rows = _rows(
-        engine,
-        """
-        SELECT site, computer, account, account_domain, src_ip, src_host, logon_type, outcome, is_remote,
-            min(time) AS first, max(time) AS last, count(*) AS count,
-            min(struct_pack(t := time, e := evidence_id, o := evidence_offset)) AS event
-        FROM logons
-        WHERE host IN (SELECT unnest(?)) AND account IS NOT NULL
-            AND NOT (is_machine_account OR is_system)
-        GROUP BY site, computer, account, account_domain, src_ip, src_host, logon_type, outcome, is_remote,
-            date_trunc('hour', time)
-        """,
-        [names],
+    accounts = sorted(
+        {actor.name for o in observed if o.rank >= MEDIUM for actor in o.actors if actor.personal}
     )
+    which = """outcome = 'success' AND is_remote AND (is_local_account OR account IN (SELECT unnest(?)))
+        AND (src_host IN (SELECT unnest(?)) OR src_ip IN (SELECT unnest(?)))"""
+    parameters = [accounts, names, hosts.addresses_of(nodes)]
+    yield from _logons(_rows(engine, _LOGONS.format(which=which), parameters), hosts)
+
+
+def _anchored(observed: Iterable[Observation]) -> set[Node]:
+    """Return the hosts that observations of level medium or more speak of."""
+    anchors = [o for o in observed if o.rank >= MEDIUM and not o.on_device]
+    return {node for o in anchors for node in o.hosts} | {o.source for o in anchors if o.source is not None}
+
+
+def _names(nodes: Iterable[Node]) -> list[str]:
+    return sorted({node.name.split(".", 1)[0] for node in nodes if not node.is_address})
+
+
+def _logons(rows: Iterable[Mapping[str, Any]], hosts: Hosts) -> Iterator[Logon]:
     for row in rows:
         site = row["site"] or ""
         host = hosts.host(site, row["computer"], row["first"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from detector.incidents.arrivals import CLOCK_SKEW, Hop, Logon, Logons, Origin, method_of
+from detector.incidents.arrivals import ACTING, CLOCK_SKEW, Hop, Logon, Logons, Origin, method_of
 from detector.incidents.entities import Account, Node
 from detector.incidents.joining import Group
 from detector.incidents.observations import Observation, Reference
@@ -61,6 +62,39 @@ def path_moves(group: Group, logons: Logons) -> tuple[Move, ...]:
         if move.src != move.dst:
             ways.setdefault((move.src, move.dst, move.account.name if move.account else ""), move)
     return tuple(ways.values())
+
+
+def onward_moves(moves: Iterable[Move], onward: Logons) -> tuple[Move, ...]:
+    """Return where somebody went on to, over the network, from hosts that the path enters by remote desktop.
+
+    No rule speaks of such a logon, but the intruder sat at the source, nobody had come that way before, and
+    it was made with the account that sat there, or with a local account's password: nobody's daily work.
+    """
+    found: list[Move] = []
+    for move in moves:
+        if move.method != "rdp":
+            continue
+        for logon in onward.out_of(move.dst, move.time, move.time + ACTING):
+            account = logon.account
+            own = move.account is not None and account.same_name(move.account)
+            if account.personal and (account.local or own) and onward.is_new(logon, move.time):
+                found.append(
+                    Move(
+                        move.dst,
+                        logon.host,
+                        account,
+                        logon.first,
+                        method_of(logon),
+                        logon.event,
+                        logon.address,
+                    )
+                )
+    ways = {(move.src, move.dst) for move in moves}
+    new: dict[tuple[Node, Node], Move] = {}
+    for move in sorted(found, key=lambda move: move.order):
+        if (move.src, move.dst) not in ways:
+            new.setdefault((move.src, move.dst), move)
+    return tuple(new.values())
 
 
 def _vpn_move(hop: Hop) -> list[Move]:

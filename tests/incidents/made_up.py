@@ -127,9 +127,11 @@ class Logs:
             key=lambda o: o.order,
         )
         own = {node for site, name in names if (node := hosts.host(site, name)) is not None}
+        logons = [self._logon(hosts, *row) for row in self._logons]
         return find_incidents(
             observed,
-            Logons([self._logon(hosts, *row) for row in self._logons]),
+            Logons(logons),
+            Logons([logon for logon in logons if logon.success]),
             VpnSessions([self._session(*row) for row in self._sessions]),
             LogCoverage([self._covered(hosts, *row) for row in self._coverage], self.network),
             own,
