@@ -89,6 +89,12 @@ class Pump:
         self._pending = b""
         self._taken = self._given = 0
 
+    @property
+    def consumed(self) -> int:
+        """Bytes of the source that belong to what was read, once a stream has ended."""
+        behind = b"" if self._decompressor is None else self._decompressor.unused_data
+        return self._taken - len(self._pending) - len(behind)
+
     def read(self, size: int, /) -> bytes:
         """Return between 1 and min(size, STEP) bytes, or b'' at the end."""
         limit = min(size, STEP)

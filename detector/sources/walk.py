@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from detector.errors import ArchiveError
-from detector.sources import tars, zips
+from detector.sources import tars, zip_salvage, zips
 from detector.sources.kinds import MAGIC_BYTES, Kind, kind_of, unsupported
 from detector.sources.model import Entry, Limits, Member, Problem, Refusal
 from detector.sources.names import safe_name
@@ -116,7 +116,7 @@ class _Walk:
             from detector.sources import sevenz  # py7zr takes a while to import
 
             return sevenz.entries(file, self._limits, lambda name: self._wants(prefix + name))
-        return zips.entries(file, self._limits)
+        return zip_salvage.entries(file, self._limits)
 
     def _spool(self, source: BinaryIO, target: BinaryIO) -> None:
         limit = self._limits.max_spool_bytes

@@ -24,12 +24,12 @@ from detector.sources.names import Unique, decode_name, safe_name
 from detector.sources.streams import Decompressor, Pump, Zlib
 
 _ENCRYPTED = 0x1
-_UTF8 = 0x800
+UTF8 = 0x800
 _AES = 99
 _METHODS = {
     1: "shrink", 6: "implode", 12: "bzip2", 93: "Zstandard", 95: "xz", 96: "JPEG", 97: "WavPack", 98: "PPMd"
 }  # fmt: skip
-_LOCAL = struct.Struct("<4s5H3L2H")
+LOCAL = struct.Struct("<4s5H3L2H")
 _FILETIME_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 #: Central directory entries are 46 bytes and a name; this much for each allowed member is generous.
 _DIRECTORY_BYTES_PER_MEMBER = 1024
@@ -50,16 +50,14 @@ def entries(file: BinaryIO, limits: Limits) -> Iterator[Entry | Problem]:
     for info in archive.infolist():
         if info.filename.endswith(("/", "\\")) and not info.file_size:
             continue
-        name = unique(safe_name(_name(info)))
-        reason = _refused(info)
+        name = unique(safe_name(member_name(info)))
+        reason = refused(info)
         if reason is None and id(info) in overlapping:
             reason = "its data overlap another member's: a decompression bomb"
         if reason is not None:
             yield Problem(name, reason)
         else:
-            yield Entry(
-                name, info.file_size, info.compress_size, _modified(info), _opener(file, info, limits)
-            )
+            yield Entry(name, info.file_size, info.compress_size, modified(info), opener(file, info, limits))
 
 
 def _directory(file: BinaryIO, limits: Limits) -> zipfile.ZipFile:
@@ -102,11 +100,12 @@ def _overlapping(infos: list[zipfile.ZipInfo]) -> set[int]:
     return {
         id(info)
         for info, following in pairwise(ordered)
-        if info.header_offset + _LOCAL.size + info.compress_size > following.header_offset
+        if info.header_offset + LOCAL.size + info.compress_size > following.header_offset
     }
 
 
-def _refused(info: zipfile.ZipInfo) -> str | None:
+def refused(info: zipfile.ZipInfo) -> str | None:
+    """Return why a member cannot be read, None if it can."""
     if info.flag_bits & _ENCRYPTED or info.compress_type == _AES:
         scheme = "AES" if info.compress_type == _AES else "ZipCrypto"
         return f"encrypted ({scheme}); unpack it with its password and give the result"
@@ -118,22 +117,23 @@ def _refused(info: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _name(info: zipfile.ZipInfo) -> str:
+def member_name(info: zipfile.ZipInfo) -> str:
     """Return the member's name as it was meant.
 
     `zipfile` decodes names without the UTF-8 flag as CP437, which loses nothing. A Unicode Path extra field
     (0x7075, APPNOTE 4.6.9) says better, as long as its checksum belongs to the name.
     """
-    if info.flag_bits & _UTF8:
+    if info.flag_bits & UTF8:
         return info.orig_filename
     raw = info.orig_filename.encode("cp437")
-    field = _extra(info.extra, 0x7075)
+    field = extra_field(info.extra, 0x7075)
     if field is not None and len(field) > 5 and struct.unpack_from("<L", field, 1)[0] == zlib.crc32(raw):
         return field[5:].decode("utf-8", "backslashreplace")
     return decode_name(raw)
 
 
-def _extra(extra: bytes, wanted: int) -> bytes | None:
+def extra_field(extra: bytes, wanted: int) -> bytes | None:
+    """Return the content of one of the extra fields of a member (APPNOTE 4.5), None if it has none such."""
     at = 0
     while at + 4 <= len(extra):
         tag, size = struct.unpack_from("<2H", extra, at)
@@ -143,18 +143,18 @@ def _extra(extra: bytes, wanted: int) -> bytes | None:
     return None
 
 
-def _modified(info: zipfile.ZipInfo) -> datetime | None:
+def modified(info: zipfile.ZipInfo) -> datetime | None:
     """Return when the member was modified, in UTC.
 
     NTFS (0x000a) and extended (0x5455) fields hold UTC. The DOS time is local time of an unknown zone; the
     latest instant that it can mean (UTC-12) is what a reader needs to find the year of times without one.
     """
-    ntfs = _extra(info.extra, 0x000A)
+    ntfs = extra_field(info.extra, 0x000A)
     try:
         if ntfs is not None and len(ntfs) >= 16 and ntfs[4:8] == b"\x01\x00\x18\x00":
             ticks = struct.unpack_from("<Q", ntfs, 8)[0]
             return _FILETIME_EPOCH + timedelta(microseconds=ticks // 10)
-        stamp = _extra(info.extra, 0x5455)
+        stamp = extra_field(info.extra, 0x5455)
         if stamp is not None and len(stamp) >= 5 and stamp[0] & 1:
             return datetime.fromtimestamp(struct.unpack_from("<l", stamp, 1)[0], UTC)
         return datetime(*info.date_time, tzinfo=UTC) + timedelta(hours=12)
@@ -251,14 +251,23 @@ _OPENERS: dict[int, Callable[[ByteSource, Limits], ByteSource]] = {
 }
 
 
-def _opener(file: BinaryIO, info: zipfile.ZipInfo, limits: Limits) -> Callable[[], ByteSource]:
+def unchecked_opener(
+    file: BinaryIO, info: zipfile.ZipInfo, start: int, length: int, limits: Limits
+) -> Callable[[], ByteSource]:
+    """Return the opener of compressed data in a part of the file, whatever sizes and checksum are stated."""
+    return lambda: _OPENERS[info.compress_type](_Range(file, start, length), limits)
+
+
+def opener(file: BinaryIO, info: zipfile.ZipInfo, limits: Limits) -> Callable[[], ByteSource]:
+    """Return the opener of a member, whose length and checksum are checked at its end."""
+
     def opened() -> ByteSource:
         file.seek(info.header_offset)
-        header = file.read(_LOCAL.size)
-        if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
+        header = file.read(LOCAL.size)
+        if len(header) < LOCAL.size or not header.startswith(b"PK\x03\x04"):
             raise ArchiveError("its local header is missing or damaged")
-        *_, name_length, extra_length = _LOCAL.unpack(header)
-        start = info.header_offset + _LOCAL.size + name_length + extra_length
+        *_, name_length, extra_length = LOCAL.unpack(header)
+        start = info.header_offset + LOCAL.size + name_length + extra_length
         source = _OPENERS[info.compress_type](_Range(file, start, info.compress_size), limits)
         return _Checked(source, info.file_size, info.CRC)
 
