@@ -55,5 +55,9 @@ class OutputError(DetectorError):
     """A report cannot be written where it was asked for."""
 
 
+class SimulationError(DetectorError):
+    """A simulation is asked for something that cannot be; the message names the option."""
+
+
 class MissingExtraError(DetectorError):
     """An optional dependency is absent; the message names the extra that brings it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from detector.simulate.options import SimulationError, SimulationOptions
+from detector.errors import SimulationError
+from detector.simulate.options import SimulationOptions
 from detector.simulate.run import write
 from detector.simulate.truth import Truth
 

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from detector.errors import DetectorError, TimeZoneError
+from detector.errors import SimulationError, TimeZoneError
 
 #: Hosts that a hospital has at least: domain controller, meal, record and backup server, and two clients.
 MIN_HOSTS = 6
@@ -26,10 +26,6 @@ MOVEMENTS = ("psexec", "rdp", "wmi")
 AUDITS = ("none", "servers", "all")
 #: Who protects the servers: an installed product (MSI) or what Windows brings.
 ANTIVIRUS = ("product", "defender")
-
-
-class SimulationError(DetectorError):
-    """A simulation is asked for something that cannot be; the message names the option."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from detector.errors import OutputError
+from detector.errors import OutputError, SimulationError
 from detector.simulate import attack, benign
 from detector.simulate.journal import Journal, LogFile
-from detector.simulate.options import SimulationError, SimulationOptions
+from detector.simulate.options import SimulationOptions
 from detector.simulate.simulation import FORTIGATE, HOUR, PFIREWALL, Simulation, to_datetime
 from detector.simulate.site import site_toml
 from detector.simulate.truth import Truth, TruthKeeper, describe_hosts
