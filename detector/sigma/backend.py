@@ -5,13 +5,12 @@ expression serves every log source. What the Sigma specification leaves open is 
 
 * Two-valued logic: a comparison with a field that the event lacks is false, its negation true. In SQL the
   comparison is NULL, which AND, OR and WHERE treat as false; so only NOT differs, and is `IS NOT TRUE`.
-* Without regard to case: both sides through DuckDB's lower(), one Unicode character to one.
+* Without regard to case: both sides through DuckDB's lower(), one Unicode character to one (ẞ is ß, İ is i).
 * A number equals a text field that holds its decimal digits. Comparisons (lt, gte, …) read decimal numbers
   and hexadecimal ones (`0x3e7`); other text compares as false.
 * cidr takes an IPv4-mapped IPv6 address (`::ffff:10.1.2.3`) for the IPv4 address it stands for.
 * hour, day, … are those of UTC, week is ISO 8601's.
-* A keyword matches if any text field of the event contains it, wildcards included; with `re`, if any
-  matches.
+* A keyword matches if any field of the event contains it, wildcards included; with `re`, if any matches.
 
 https://sigmahq.io/sigma-specification/specification/sigma-rules-specification.html
 https://sigmahq.io/sigma-specification/specification/sigma-appendix-modifiers.html
@@ -20,7 +19,7 @@ https://sigmahq.io/sigma-specification/specification/sigma-appendix-modifiers.ht
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, ClassVar, cast
 
 from sigma.conditions import (
@@ -33,19 +32,14 @@ from sigma.conditions import (
 from sigma.conversion.base import TextQueryBackend
 from sigma.conversion.deferred import DeferredQueryExpression
 from sigma.conversion.state import ConversionState
-from sigma.exceptions import SigmaPlaceholderError, SigmaValueError
+from sigma.exceptions import SigmaValueError
 from sigma.types import (
     CompareOperators,
-    Placeholder,
     SigmaBool,
     SigmaCasedString,
     SigmaCIDRExpression,
     SigmaCompareExpression,
-    SigmaExpansion,
-    SigmaFieldReference,
     SigmaNumber,
-    SigmaRegularExpression,
-    SigmaRegularExpressionFlag,
     SigmaString,
     SigmaTimestampPart,
     SpecialChars,
@@ -53,15 +47,19 @@ from sigma.types import (
 )
 
 from detector.sigma.quoting import column, literal
-from detector.sigma.regex import UnsupportedPatternError, to_re2
+from detector.sigma.values import DASHES, AnyDash, FieldReference, Part, Regex
 
 #: Not a character of paths, command lines or SQL wildcards, so that patterns stay readable.
 _LIKE_ESCAPE = "!"
 
 _DECIMAL = "DECIMAL(38, 9)"
 
-#: From how many texts for one field a regular expression takes their place.
+#: From how many texts for one field a regular expression, or a list, takes their place.
 _MERGED_FROM = 3
+#: How long such an expression may be: RE2 becomes slow where its automaton outgrows its memory, which
+#: happens between 300 and 1,000 texts of 25 characters; with wildcards inside texts far sooner.
+_MERGED_LENGTH = 6_000
+_MERGED_LENGTH_INNER = 600
 
 _PARTS: dict[TimestampPart, str] = {
     TimestampPart.MINUTE: "minute",
@@ -72,7 +70,7 @@ _PARTS: dict[TimestampPart, str] = {
     TimestampPart.YEAR: "year",
 }
 
-_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_META = re.compile(r"[\\.+*?()|\[\]{}^$-]")
 
 #: Where the wildcards of a value stand -> DuckDB's function.
 _SHAPES: dict[tuple[bool, ...], str] = {
@@ -80,6 +78,8 @@ _SHAPES: dict[tuple[bool, ...], str] = {
     (False, True): "starts_with",
     (True, False, True): "contains",
 }
+
+_DASH_CLASS = "".join("\\" + dash if dash == "-" else dash for dash in DASHES)
 
 Expression = str | DeferredQueryExpression
 
@@ -132,35 +132,34 @@ class DuckDBBackend(TextQueryBackend):
         return f"(({self.convert_condition(cast(ConditionItem, argument), state)}) IS NOT TRUE)"
 
     def convert_condition_or(self, cond: ConditionOR, state: ConversionState) -> Expression:
-        """Join alternatives; many texts for one field become one regular expression.
+        """Join alternatives; many texts for one field become a list and a regular expression.
 
         Planning takes longer than running, and grows with the number of expressions.
         """
-        by_field: dict[str, list[tuple[int, str]]] = {}
+        by_field: dict[str, list[tuple[int, tuple[Part, ...]]]] = {}
         for index, argument in enumerate(cond.args):
-            pattern = self._alternative(argument)
-            if pattern is not None:
+            parts = self._alternative(argument)
+            if parts is not None:
                 field = cast(ConditionFieldEqualsValueExpression, argument).field
-                by_field.setdefault(field.lower(), []).append((index, pattern))
+                by_field.setdefault(field.lower(), []).append((index, parts))
         merged: dict[int, str] = {}
         for field, found in by_field.items():
             if len(found) >= _MERGED_FROM:
-                pattern = "(?s)" + "|".join(pattern for _, pattern in found)
-                merged[found[0][0]] = f"regexp_matches({self._column('lower', field)}, {literal(pattern)})"
-                merged.update({index: "" for index, _ in found[1:]})
-        parts = [
+                test = _any_of(self._column("lower", field), [parts for _, parts in found])
+                merged |= {index: "" for index, _ in found} | {found[0][0]: test}
+        tests = [
             merged[index] if index in merged else self._operand(cond, argument, state)
             for index, argument in enumerate(cond.args)
         ]
-        return " OR ".join(part for part in parts if part)
+        return " OR ".join(test for test in tests if test)
 
     def _operand(self, outer: ConditionItem, inner: Any, state: ConversionState) -> str:
         if self.compare_precedence(outer, inner):
             return cast(str, self.convert_condition(inner, state))
         return cast(str, self.convert_condition_group(inner, state))
 
-    def _alternative(self, argument: Any) -> str | None:
-        """Return a regular expression for the lower-case field, None if it is no plain text in ASCII."""
+    def _alternative(self, argument: Any) -> tuple[Part, ...] | None:
+        """Return the parts of a text that is compared with a text field without regard to case."""
         if not isinstance(argument, ConditionFieldEqualsValueExpression):
             return None
         value = argument.value
@@ -168,12 +167,7 @@ class DuckDBBackend(TextQueryBackend):
             return None
         if argument.field.lower() in self._integers | self._times | {field for field, _ in self._words}:
             return None
-        parts = _parts(value)
-        if not parts or any(
-            isinstance(part, str) and not (part.isascii() and part.isprintable()) for part in parts
-        ):
-            return None
-        return _as_regex(parts)
+        return _parts(value) or None
 
     # -- comparisons of a field
 
@@ -181,6 +175,8 @@ class DuckDBBackend(TextQueryBackend):
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
     ) -> Expression:
         """Dispatch by the type of the value; the base class also swaps operators, which is not needed."""
+        if isinstance(cond.value, Regex):
+            return f"regexp_matches({self._column('text', cond.field)}, {literal(cond.value.pattern)})"
         return cast(Expression, super(TextQueryBackend, self).convert_condition_field_eq_val(cond, state))
 
     def convert_condition_field_eq_val_str(
@@ -244,13 +240,6 @@ class DuckDBBackend(TextQueryBackend):
         wanted = "NOT NULL" if cond.value else "NULL"
         return f"{self._column('text', cond.field)} IS {wanted}"
 
-    def convert_condition_field_eq_val_re(
-        self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
-    ) -> Expression:
-        """Search with a regular expression, with regard to case unless it says otherwise."""
-        pattern = _pattern(cast(SigmaRegularExpression, cond.value), SigmaRegularExpression.sigma_to_re_flag)
-        return f"regexp_matches({self._column('text', cond.field)}, {literal(pattern)})"
-
     def convert_condition_field_eq_val_cidr(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
     ) -> Expression:
@@ -282,9 +271,10 @@ class DuckDBBackend(TextQueryBackend):
     def convert_condition_field_eq_field(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
     ) -> Expression:
-        """Compare two fields as text, without regard to case."""
-        value = cast(SigmaFieldReference, cond.value)
-        left, right = self._column("lower", cond.field), self._column("lower", value.field)
+        """Compare two fields as text, without regard to case unless the rule says so."""
+        value = cast(FieldReference, cond.value)
+        form = "text" if value.cased else "lower"
+        left, right = self._column(form, cond.field), self._column(form, value.field)
         if value.starts_with and value.ends_with:
             return f"contains({left}, {right})"
         if value.starts_with:
@@ -298,22 +288,11 @@ class DuckDBBackend(TextQueryBackend):
     def convert_condition_val(self, cond: ConditionValueExpression, state: ConversionState) -> Expression:
         """Match a value in any text field."""
         value = cond.value
-        if isinstance(value, SigmaExpansion):
-            values = [ConditionValueExpression(one) for one in value.values]
-            return self.convert_condition_group(ConditionOR(cast(Any, values)), state) or ""
         if isinstance(value, SigmaString):
             cased = isinstance(value, SigmaCasedString)
-            test = _match("v", _contains(value), cased)
-            if test == "v IS NOT NULL":
-                raise SigmaValueError("an empty keyword, which every event contains")
-            return self._any_field("texts" if cased else "lowers", test)
-        if isinstance(value, SigmaNumber):
-            return self._any_field("texts", f"contains(v, {literal(str(value.number))})")
-        if isinstance(value, SigmaRegularExpression):
-            return self._any_field(
-                "texts",
-                f"regexp_matches(v, {literal(_pattern(value, SigmaRegularExpression.sigma_to_re_flag))})",
-            )
+            return self._any_field("texts" if cased else "lowers", _match("v", value, cased))
+        if isinstance(value, Regex):
+            return self._any_field("texts", f"regexp_matches(v, {literal(value.pattern)})")
         raise SigmaValueError(f"a {type(value).__name__.removeprefix('Sigma')} value needs a field")
 
     def _any_field(self, which: str, test: str) -> str:
@@ -354,37 +333,57 @@ def _as_number(text: str) -> str:
     return f"CASE {decimal} {hexadecimal} END"
 
 
-def _pattern(value: SigmaRegularExpression, flags: dict[SigmaRegularExpressionFlag, str]) -> str:
-    if value.contains_placeholder():
-        raise SigmaPlaceholderError("a regular expression with a placeholder that has no value")
-    try:
-        return to_re2(str(value.regexp), "".join(sorted(flags[flag] for flag in value.flags)))
-    except UnsupportedPatternError as error:
-        raise SigmaValueError(
-            f"the regular expression '{value.regexp}' has {error}, which the Sigma specification leaves out"
-        ) from error
-
-
-def _parts(value: SigmaString) -> tuple[str | SpecialChars, ...]:
-    for part in value.s:
-        if isinstance(part, Placeholder):
-            raise SigmaPlaceholderError(f"the placeholder %{part.name}% has no value (modifier expand)")
-    return tuple(cast("list[str | SpecialChars]", value.s))
+def _parts(value: SigmaString) -> tuple[Part, ...]:
+    return tuple(cast("list[Part]", value.s))
 
 
 def _plain(value: SigmaString) -> str | None:
     """Return the text of a value without wildcards, None if it has one."""
     parts = _parts(value)
-    if any(isinstance(part, SpecialChars) for part in parts):
-        return None
-    return "".join(cast("tuple[str, ...]", parts))
+    return (
+        None if any(not isinstance(part, str) for part in parts) else "".join(cast("tuple[str, ...]", parts))
+    )
 
 
-def _contains(value: SigmaString) -> SigmaString:
-    """Put a wildcard on either side."""
-    found = SigmaString()
-    found.s = [SpecialChars.WILDCARD_MULTI, *value.s, SpecialChars.WILDCARD_MULTI]
-    return found
+def _any_of(subject: str, values: list[tuple[Part, ...]]) -> str:
+    """Return the test whether a lower-case column matches one of several texts with wildcards."""
+    texts = [parts[0] for parts in values if _is_plain(parts)]
+    plain = [_folded(str(text), cased=False) for text in texts]
+    tests = [f"{subject} IN ({', '.join(dict.fromkeys(plain))})"] if plain else []
+    for inner in (False, True):
+        limit = _MERGED_LENGTH_INNER if inner else _MERGED_LENGTH
+        patterns = [
+            _as_regex(parts) for parts in values if _has_inner(parts) == inner and not _is_plain(parts)
+        ]
+        tests += [_search(subject, chunk, cased=False) for chunk in _chunks(patterns, limit)]
+    return " OR ".join(tests)
+
+
+def _is_plain(parts: tuple[Part, ...]) -> bool:
+    return len(parts) == 1 and isinstance(parts[0], str)
+
+
+def _has_inner(parts: tuple[Part, ...]) -> bool:
+    return SpecialChars.WILDCARD_MULTI in parts[1:-1]
+
+
+def _chunks(patterns: list[str], limit: int) -> Iterator[str]:
+    """Yield alternations of patterns that are not much longer than the limit."""
+    chunk: list[str] = []
+    length = 0
+    for pattern in dict.fromkeys(patterns):
+        if chunk and length + len(pattern) > limit:
+            yield "|".join(chunk)
+            chunk, length = [], 0
+        chunk.append(pattern)
+        length += len(pattern) + 1
+    if chunk:
+        yield "|".join(chunk)
+
+
+def _search(subject: str, pattern: str, cased: bool) -> str:
+    """Return the test whether a pattern of `_as_regex` is found; lower() changes nothing of its syntax."""
+    return f"regexp_matches({subject}, {_folded('(?s)' + pattern, cased)})"
 
 
 def _match(subject: str, value: SigmaString, cased: bool) -> str:
@@ -394,13 +393,16 @@ def _match(subject: str, value: SigmaString, cased: bool) -> str:
     """
     shape: list[str | None] = []  # texts and '*' (None); '?' is kept inside LIKE patterns only
     singles = False
-    for part in _parts(value):
+    parts = _parts(value)
+    if AnyDash.DASH in parts:
+        return _search(subject, _as_regex(parts), cased)
+    for part in parts:
         if part is SpecialChars.WILDCARD_SINGLE:
             singles = True
         elif part is SpecialChars.WILDCARD_MULTI:
             if not shape or shape[-1] is not None:
                 shape.append(None)
-        elif part:
+        elif isinstance(part, str) and part:
             shape.append(part)
     if not singles:
         texts = [part for part in shape if part is not None]
@@ -411,29 +413,24 @@ def _match(subject: str, value: SigmaString, cased: bool) -> str:
             return f"{subject} IS NOT NULL"
         if len(texts) == 1:
             text = _folded(texts[0], cased)
-            if stars == (False,):
-                return f"{subject} = {text}"
-            names = {
-                (True, False): "ends_with",
-                (False, True): "starts_with",
-                (True, False, True): "contains",
-            }
-            return f"{names[stars]}({subject}, {text})"
+            return f"{subject} = {text}" if stars == (False,) else f"{_SHAPES[stars]}({subject}, {text})"
     return _like(subject, value, cased)
 
 
-def _as_regex(parts: tuple[str | SpecialChars, ...]) -> str:
-    """Return the RE2 pattern, to be searched for with (?s) in lower-case text, of a value with wildcards."""
+def _as_regex(parts: tuple[Part, ...]) -> str:
+    """Return the RE2 pattern, to be searched for with (?s), of a value with wildcards."""
     any_text = SpecialChars.WILDCARD_MULTI
-    start = "" if parts[0] is any_text else r"\A"
-    end = "" if parts[-1] is any_text else r"\z"
+    start = "" if parts[0] is any_text else "^"
+    end = "" if parts[-1] is any_text else "$"
     inner = parts[1 if not start else 0 : len(parts) - 1 if not end else len(parts)]
     pattern = [
-        ".*"
+        _META.sub(r"\\\g<0>", part)
+        if isinstance(part, str)
+        else f"[{_DASH_CLASS}]"
+        if part is AnyDash.DASH
+        else ".*"
         if part is any_text
         else "."
-        if isinstance(part, SpecialChars)
-        else _META.sub(r"\\\g<0>", part.lower())
         for part in inner
     ]
     return start + "".join(pattern) + end
@@ -443,9 +440,11 @@ def _like(subject: str, value: SigmaString, cased: bool) -> str:
     pattern: list[str] = []
     escaped = False
     for part in _parts(value):
+        if isinstance(part, AnyDash):
+            continue  # not here: `_match` has no LIKE for it
         if part is SpecialChars.WILDCARD_MULTI:
             pattern.append("%")
-        elif part is SpecialChars.WILDCARD_SINGLE:
+        elif isinstance(part, SpecialChars):
             pattern.append("_")
         else:
             for character in part:

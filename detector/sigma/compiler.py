@@ -6,19 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sigma.conditions import ConditionIdentifier, ConditionItem, ConditionSelector
-from sigma.exceptions import SigmaConditionError, SigmaDetectionError, SigmaError
-from sigma.modifiers import modifier_mapping
-from sigma.rule import SigmaDetection, SigmaDetectionItem, SigmaDetections, SigmaRule, SigmaStatus
+from sigma.exceptions import SigmaError
+from sigma.rule import SigmaRule, SigmaStatus
 from sigma.rule.base import SigmaRuleBase
-from sigma.types import sigma_type
 
+from detector.errors import RuleError
 from detector.sigma.backend import DuckDBBackend
-from detector.sigma.exact import encode, leading
+from detector.sigma.condition import parse, with_selections
 from detector.sigma.logsources import WORDS, LogSource, source, sources_of, why_not_read
 from detector.sigma.model import CompiledRule, Need, RuleDocument, RuleProblem, SkippedRule
 from detector.sigma.needs import any_of, need_of
 from detector.sigma.quoting import literal
+from detector.sigma.values import SelectionError, selection
 from detector.tables.network import FIREWALL_COLUMNS, VPN_COLUMNS
 from detector.tables.results import LEVELS
 from detector.tables.windows import TIME, WINDOWS_COLUMNS
@@ -32,11 +31,16 @@ _SCHEMAS: dict[str, Mapping[str, Any]] = {
 }
 
 #: What pySigma raises on a value of an unforeseen type besides its own errors.
-_FAILURES = (SigmaError, ValueError, TypeError, AttributeError, KeyError, IndexError, NotImplementedError)
-
-
-_CONDITION_WORDS = frozenset({"and", "or", "not", "1", "any", "all", "of", "them"})
-_WORD = re.compile(r"[^\s()]+")
+_FAILURES = (
+    RuleError,
+    SigmaError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    IndexError,
+    NotImplementedError,
+)
 
 
 class _RuleError(Exception):
@@ -55,10 +59,19 @@ def compile_document(document: RuleDocument) -> CompiledRule | SkippedRule | Rul
     except _Skipped as skipped:
         return SkippedRule(document.path, document.line, rule_id, title, str(skipped))
     except _RuleError as error:
-        line, column = document.marks.get(error.key) or (document.line, 1)
+        line, column = place_of(document, error.key)
         return RuleProblem(document.path, line, column, str(error), rule_id, title)
     except RecursionError:
         return RuleProblem(document.path, document.line, 1, "nested too deeply", rule_id, title)
+
+
+def place_of(document: RuleDocument, key: str) -> tuple[int, int]:
+    """Return line and column of a key, or of the nearest that contains it."""
+    while key:
+        if key in document.marks:
+            return document.marks[key]
+        key = key.rpartition(".")[0]
+    return document.line, 1
 
 
 class _Skipped(Exception):
@@ -71,10 +84,12 @@ def _compile(document: RuleDocument) -> CompiledRule:
     common = _common(data)
     if common["status"] in _NOT_RUN:
         raise _Skipped(f"status {data['status']}")
+    taxonomy = data.get("taxonomy")
+    if taxonomy not in (None, "sigma"):
+        raise _Skipped(f"taxonomy {taxonomy}: only Sigma's own names of fields and log sources are known")
     logsource = _logsource(data)
     found = sources_of(logsource)
-    detections = _detections(data, document)
-    conditions = _conditions(detections)
+    conditions = _conditions(*_detections(data, document))
     if not found:
         raise _Skipped(why_not_read(logsource))
     kind = source(found[0]).kind
@@ -129,7 +144,7 @@ def _common(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(error: BaseException) -> str:
     message = str(error.args[0]) if error.args else type(error).__name__
-    return message if isinstance(error, SigmaError) else f"{type(error).__name__}: {message}"
+    return message if isinstance(error, SigmaError | RuleError) else f"{type(error).__name__}: {message}"
 
 
 def _logsource(data: Mapping[str, Any]) -> LogSource:
@@ -147,7 +162,8 @@ def _logsource(data: Mapping[str, Any]) -> LogSource:
     return LogSource(names["product"], names["category"], names["service"])
 
 
-def _detections(data: Mapping[str, Any], document: RuleDocument) -> SigmaDetections:
+def _detections(data: Mapping[str, Any], document: RuleDocument) -> tuple[dict[str, Any], list[str]]:
+    """Return the trees of the selections by name, and the conditions."""
     given = data.get("detection")
     if not isinstance(given, Mapping):
         raise _RuleError("a rule needs a detection: a mapping of selections and a condition", "detection")
@@ -162,82 +178,29 @@ def _detections(data: Mapping[str, Any], document: RuleDocument) -> SigmaDetecti
     listed = condition if isinstance(condition, list) else [condition]
     if not listed or any(not isinstance(text, str) for text in listed):
         raise _RuleError("a condition is a text, or a list of texts", "detection.condition")
-    detections: dict[str, SigmaDetection] = {}
-    for name, definition in given.items():
-        if name == "condition":
-            continue
-        try:
-            detections[str(name)] = _detection(definition)
-        except _FAILURES as error:
-            raise _RuleError(_text(error), f"detection.{name}") from error
-    if not detections:
+    named = {name: value for name, value in given.items() if name != "condition"}
+    if not named:
         raise _RuleError("a detection needs at least one selection", "detection")
-    if any(name.startswith("not") for name in detections):
-        detections = {_renamed(name): definition for name, definition in detections.items()}
-        listed = [_WORD.sub(lambda word: _renamed(word[0]), text) for text in listed]
-    return SigmaDetections(detections=detections, condition=listed)
+    return {name: _selection(name, value, document) for name, value in named.items()}, listed
 
 
-def _renamed(name: str) -> str:
-    """Put something before a selection's name, or a pattern of names.
-
-    pySigma reads `notepad` as `not epad`. Names and patterns that begin with `_` keep their meaning.
-    """
-    if name in _CONDITION_WORDS:
-        return name
-    return f"_x{name}" if name.startswith("_") else f"x_{name}"
-
-
-def _detection(definition: Any) -> SigmaDetection:
-    """Build a detection as pySigma's own method does, but for items that need exact encodings."""
-    if isinstance(definition, Mapping):
-        return SigmaDetection([_item(key, value) for key, value in definition.items()])
-    if isinstance(definition, list):
-        if not any(isinstance(each, Mapping | list) for each in definition):
-            return SigmaDetection([_item(None, definition)])
-        return SigmaDetection([_detection(each) for each in definition])
-    return SigmaDetection([_item(None, definition)])
-
-
-def _item(key: Any, value: Any) -> SigmaDetectionItem:
-    if key is not None and not isinstance(key, str):
-        raise SigmaDetectionError(f"the field name {key!r} is no text; put it in quotes")
-    if isinstance(value, Mapping) or (
-        isinstance(value, list) and any(isinstance(each, list) for each in value)
-    ):
-        raise SigmaDetectionError(f"the value of {key} is neither a value nor a list of values")
-    field, *modifiers = key.split("|") if key is not None else [""]
-    count = leading(modifiers)
-    if not count:
-        item: SigmaDetectionItem = SigmaDetectionItem.from_mapping(key, value)
-        return item
-    values = [sigma_type(each) for each in (value if isinstance(value, list) else [value])]
-    rest = [modifier_mapping[modifier] for modifier in modifiers[count:]]
-    return SigmaDetectionItem(field or None, rest, encode(values, modifiers[:count]))
-
-
-def _conditions(detections: SigmaDetections) -> list[Any]:
-    parsed: list[Any] = []
+def _selection(name: Any, definition: Any, document: RuleDocument) -> Any:
+    if not isinstance(name, str):
+        raise _RuleError(f"the name {name!r} of a selection is no text; put it in quotes", "detection")
     try:
-        for condition in detections.parsed_condition:
-            _check_selectors(condition.parse(postprocess=False), detections)
-            tree = condition.parsed
-            if tree is None:
-                raise SigmaConditionError("the condition selects nothing")
-            parsed.append(tree)
+        return selection(definition, document.placeholders)
+    except SelectionError as error:
+        raise _RuleError(str(error), ".".join(("detection", name, *error.path))) from error
     except _FAILURES as error:
-        raise _RuleError(_text(error), "detection.condition") from error
-    return parsed
+        raise _RuleError(_text(error), f"detection.{name}") from error
 
 
-def _check_selectors(tree: Any, detections: SigmaDetections) -> None:
-    """Refuse `1 of x*` where no selection has such a name; pySigma drops it from the condition."""
-    if isinstance(tree, ConditionSelector):
-        if not tree.resolve_referenced_detections(detections):
-            raise SigmaConditionError(f"'{tree.args[0]} of {tree.pattern}': no selection has such a name")
-    elif isinstance(tree, ConditionItem) and not isinstance(tree, ConditionIdentifier):
-        for argument in tree.args:
-            _check_selectors(argument, detections)
+def _conditions(selections: Mapping[str, Any], listed: list[str]) -> list[Any]:
+    """Return the tree of each condition."""
+    try:
+        return [with_selections(parse(text, tuple(selections)), selections) for text in listed]
+    except RuleError as error:
+        raise _RuleError(str(error), "detection.condition") from error
 
 
 def _expression(conditions: list[Any], kind: str) -> tuple[str, tuple[tuple[str, str], ...], Need]:

@@ -1,19 +1,23 @@
 """Rule files to YAML documents, whatever is wrong with them; nothing here needs pySigma.
 
-YAML 1.1 as pySigma reads it, with places kept for messages. Refused: files that are too large, documents
-whose aliases expand to too many nodes, and duplicate keys.
+Scalars are those of YAML 1.2, which the Sigma specification refers to: `no` and `1:30` are texts, `010` is
+ten. (YAML 1.1, as PyYAML has it, makes false, 90 and 8 of them.) What only 1.2 takes for a number (`1e3`,
+`0o17`) stays text. Refused: files that are too large, documents whose aliases expand to too many nodes, and
+duplicate keys.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from detector.errors import RuleError
 from detector.sigma.model import RuleDocument, RuleProblem
 
 #: The largest public rule has under 60 KB; a file beyond this is no rule.
@@ -28,6 +32,38 @@ MAX_DEPTH = 50
 _SUFFIXES = (".yml", ".yaml")
 
 _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_CHANGED = ("bool", "int", "float", "value")
+_BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
+_INT = re.compile(r"^(?:[-+]?[0-9]+|0x[0-9a-fA-F]+)$")
+_FLOAT = re.compile(
+    r"^(?:[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+)
+
+
+class RuleLoader(_BASE):  # type: ignore[misc]
+    """PyYAML's safe loader with YAML 1.2's scalars."""
+
+
+def _construct_int(loader: Any, node: Any) -> int:
+    text = loader.construct_scalar(node)
+    try:
+        return int(text, 16 if text.lower().startswith("0x") else 10)
+    except ValueError as error:  # thousands of digits
+        raise _DocumentError(f"YAML: {error}", node.start_mark) from error
+
+
+RuleLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in listed if tag.rpartition(":")[2] not in _CHANGED]
+    for first, listed in _BASE.yaml_implicit_resolvers.items()
+}
+for _tag, _pattern, _first in (
+    ("bool", _BOOL, "tTfF"),
+    ("float", _FLOAT, "-+0123456789."),
+    ("int", _INT, "-+0123456789"),
+):
+    RuleLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, list(_first))
+RuleLoader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 
 
 class _DocumentError(Exception):
@@ -84,13 +120,17 @@ def parse_rule_file(content: bytes, path: str) -> Iterator[RuleDocument | RulePr
         column = position - text.rfind("\n", 0, position)
         yield RuleProblem(path, text.count("\n", 0, position) + 1, column, "a NUL character")
         return
-    loader = _BASE(text)
+    loader = RuleLoader(text)
+    empty = True
     try:
         while loader.check_node():
             node = loader.get_node()
             found = _document(loader, node, path, sha256)
             if found is not None:
+                empty = False
                 yield found
+        if empty:
+            yield RuleProblem(path, 1, 1, "no rule in this file" + ("" if text.strip() else ": it is empty"))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         message = getattr(error, "problem", None) or str(error)
@@ -156,11 +196,26 @@ def _check(node: Any, sizes: dict[int, int], depth: int) -> int:
 
 
 def _marks(node: Any, prefix: str = "") -> dict[str, tuple[int, int]]:
+    """Return the places of keys: those of the document, and all below detection, filter and correlation."""
     marks: dict[str, tuple[int, int]] = {}
-    for key, value in node.value:
-        if isinstance(key, yaml.ScalarNode):
-            marks[prefix + key.value] = (key.start_mark.line + 1, key.start_mark.column + 1)
-            inner = key.value in ("detection", "filter") and isinstance(value, yaml.MappingNode)
-            if not prefix and inner:
-                marks.update(_marks(value, f"{key.value}."))
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            marks[f"{prefix}{number}"] = (item.start_mark.line + 1, item.start_mark.column + 1)
+            if isinstance(item, yaml.MappingNode | yaml.SequenceNode):
+                marks.update(_marks(item, f"{prefix}{number}."))
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                marks[prefix + key.value] = (key.start_mark.line + 1, key.start_mark.column + 1)
+                if prefix or key.value in ("detection", "filter", "correlation"):
+                    marks.update(_marks(value, f"{prefix}{key.value}."))
     return marks
+
+
+def check_nodes(node: Any) -> None:
+    """Refuse bombs and keys that are there twice; raises RuleError with the place."""
+    try:
+        _check(node, {}, 0)
+    except _DocumentError as error:
+        line, _ = _place(error.mark)
+        raise RuleError(f"line {line}: {error}") from error

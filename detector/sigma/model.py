@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from detector.sigma.placeholders import Placeholders
+
 #: A necessary condition of a rule, for the prefilter. None: nothing is known, the rule may always match.
 #: ("and" | "or", need, …) · ("id", number, …): the event has one of these EventIDs · ("has", field, text):
 #: the lower-case field contains this text.
@@ -43,8 +45,9 @@ class SkippedRule:
 class RuleDocument:
     """One YAML document of a rule file.
 
-    `marks` has the place (line, column) of each key of the document, and of the keys of `detection` as
-    `detection.<key>`.
+    `marks` has the place (line, column) of each key of the document, and of the keys below `detection`,
+    `filter` and `correlation` as `detection.<key>.<key>`; entries of lists count from 0.
+    `placeholders` are what the modifier expand puts in.
     """
 
     path: str
@@ -52,6 +55,7 @@ class RuleDocument:
     data: Mapping[str, Any]
     sha256: str
     marks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    placeholders: Placeholders = field(default_factory=Placeholders, compare=False)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from sigma.conditions import (
 )
 from sigma.types import (
     SigmaBool,
-    SigmaExpansion,
     SigmaNumber,
     SigmaString,
     SigmaType,
@@ -64,8 +63,6 @@ def _all(needs: list[Need]) -> Need:
 
 
 def _of_value(field: str, value: SigmaType) -> Need:
-    if isinstance(value, SigmaExpansion):
-        return any_of([_of_value(field, one) for one in value.values])
     if field == "eventid":
         return _of_event_id(value)
     if isinstance(value, SigmaBool):
