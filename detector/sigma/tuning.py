@@ -16,10 +16,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from detector.errors import TuningError
+from detector.errors import RuleError, TuningError
 from detector.sigma.filters import apply_filters, compile_filter, distinct
 from detector.sigma.model import CompiledFilter, CompiledRule, Pack, RuleDocument, RuleProblem, SkippedRule
 from detector.sigma.pack import default_cache_folder, default_rules_path, load_pack
+from detector.sigma.placeholder_file import placeholders_from
+from detector.sigma.placeholders import Placeholders
 from detector.tables.results import LEVELS
 
 #: Name of the file in a case folder.
@@ -34,8 +36,6 @@ _FILTER_KEYS = frozenset(
         "tags", "status", "falsepositives", "logsource", "filter",
     }
 )  # fmt: skip
-
-Value = str | int | float | bool
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,18 @@ class Selector:
 
 @dataclass(frozen=True)
 class Tuning:
-    """A detector.toml. `stages` are ids of stages of the chain that are not run."""
+    """A detector.toml. `stages` are ids of stages of the chain that are not run; `documents` are the filters
+    as they stand, by id.
+    """
 
     path: str = ""
     sha256: str = ""
     disabled: tuple[Selector, ...] = ()
     levels: tuple[tuple[Selector, str], ...] = ()
     filters: tuple[CompiledFilter, ...] = ()
-    placeholders: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    placeholders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     stages: tuple[Selector, ...] = ()
+    documents: Mapping[str, RuleDocument] = field(default_factory=dict)
 
     def error(self, message: str, line: int | None) -> TuningError:
         """Return an error with its place in the file."""
@@ -186,6 +189,7 @@ class _Reader:
     def __init__(self, path: str, sha256: str, text: str) -> None:
         self._path, self._sha256 = path, sha256
         self._lines = text.splitlines()
+        self._values: dict[str, tuple[str, ...]] = {}
 
     def tuning(self, data: Mapping[str, Any]) -> Tuning:
         self._known(data, "", ("rules", "filters", "placeholders", "stages"))
@@ -193,14 +197,17 @@ class _Reader:
         self._known(rules, "rules", ("disabled", "levels"))
         stages = self._table(data, "stages")
         self._known(stages, "stages", ("disabled",))
+        self._values = dict(self._placeholders(self._table(data, "placeholders")))
+        filters, documents = self._filters(data.get("filters", []))
         return Tuning(
             path=self._path,
             sha256=self._sha256,
             disabled=self._selectors(rules, "rules.disabled"),
             levels=tuple(self._levels(self._table(rules, "rules.levels"))),
-            filters=self._filters(data.get("filters", [])),
-            placeholders=dict(self._placeholders(self._table(data, "placeholders"))),
+            filters=filters,
+            placeholders=self._values,
             stages=self._selectors(stages, "stages.disabled"),
+            documents=documents,
         )
 
     def _error(self, message: str, line: int | None) -> TuningError:
@@ -245,14 +252,17 @@ class _Reader:
                 )
             yield Selector(key.strip(), self._line(key)), value.lower()
 
-    def _placeholders(self, table: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Value, ...]]]:
+    def _placeholders(self, table: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
         for name, value in table.items():
-            if not isinstance(value, list) or not value or not all(isinstance(each, Value) for each in value):
-                message = f'placeholders.{name}: a list of texts or numbers is expected, such as ["a", "b"]'
-                raise self._error(f"{message}, not {value!r}", self._line(name))
-            yield name, tuple(value)
+            try:
+                found = placeholders_from({name: value})
+            except RuleError as error:
+                raise self._error(f"placeholders.{name}: {error}", self._line(name)) from error
+            if not any(found.values()):
+                raise self._error(f"placeholders.{name}: no value is given", self._line(name))
+            yield from found.items()
 
-    def _filters(self, given: Any) -> tuple[CompiledFilter, ...]:
+    def _filters(self, given: Any) -> tuple[tuple[CompiledFilter, ...], dict[str, RuleDocument]]:
         if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
             line = self._line("filters")
             raise self._error("filters: a list of tables is expected, each headed [[filters]]", line)
@@ -262,21 +272,26 @@ class _Reader:
             if re.match(r"\s*\[\[\s*[\"']?filters[\"']?\s*\]\]", line)
         ]
         lines = heads if len(heads) == len(given) else [self._line("filters") or 1] * len(given)
-        found = [self._filter(each, index, lines[index]) for index, each in enumerate(given)]
+        documents = [self._document(each, index, lines[index]) for index, each in enumerate(given)]
+        found = tuple(self._filter(document) for document in documents)
         for other in distinct(found)[1]:
             raise self._error(f"two filters have the id {other.rule_id}", other.line)
-        return tuple(found)
+        return found, {each.id: document for each, document in zip(found, documents, strict=True)}
 
-    def _filter(self, data: dict[str, Any], index: int, line: int) -> CompiledFilter:
+    def _document(self, data: dict[str, Any], index: int, line: int) -> RuleDocument:
         self._known(data, "filters", _FILTER_KEYS, line)
         # Its place in the file tells filters without id apart, so that two may have the same words.
         digest = hashlib.sha256(f"{index}\n{data!r}".encode()).hexdigest()
-        outcome = compile_filter(RuleDocument(self._path, line, data, digest))
+        return RuleDocument(self._path, line, data, digest, placeholders=Placeholders(self._values))
+
+    def _filter(self, document: RuleDocument) -> CompiledFilter:
+        outcome = compile_filter(document)
         if isinstance(outcome, CompiledFilter):
             return outcome
         reason = outcome.message if isinstance(outcome, RuleProblem) else f"not used: {outcome.reason}"
-        title = f" ({data['title']})" if isinstance(data.get("title"), str) else ""
-        raise self._error(f"filters{title}: {reason}", line)
+        title = document.data.get("title")
+        shown = f" ({title})" if isinstance(title, str) else ""
+        raise self._error(f"filters{shown}: {reason}", document.line)
 
 
 def load_tuned_pack(paths: Sequence[Path], tuning: Tuning) -> tuple[Pack, Tuned]:
@@ -297,7 +312,7 @@ def tune(pack: Pack, tuning: Tuning, own: bool = True) -> tuple[Pack, Tuned]:
     unused = tuple(_unused(pack, tuning, own))
     kept = [rule for rule in pack.rules if not any(each.fits(rule) for each in tuning.disabled)]
     gone = {rule.id for rule in pack.rules} - {rule.id for rule in kept}
-    leveled = [_with_level(rule, tuning) for rule in kept]
+    leveled = [with_level(rule, tuning) for rule in kept]
     known = {name for rule in pack.rules for name in names_of(rule)} | _ids_not_run(pack)
     if not own and not {name.lower() for each in tuning.filters for name in each.rules} <= known:
         known |= _all_names(pack, own)
@@ -322,7 +337,7 @@ def tune(pack: Pack, tuning: Tuning, own: bool = True) -> tuple[Pack, Tuned]:
     return replace(pack, rules=filtered.rules, problems=problems, filters=tuned.filters), tuned
 
 
-def _with_level(rule: CompiledRule, tuning: Tuning) -> CompiledRule:
+def with_level(rule: CompiledRule, tuning: Tuning) -> CompiledRule:
     """Set the level: an id or name beats patterns; among equals the last in the file counts."""
     fitting = [(bool(not each.kind), level) for each, level in tuning.levels if each.fits(rule)]
     if not fitting:

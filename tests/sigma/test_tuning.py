@@ -195,8 +195,8 @@ def test_a_rule_of_this_project_may_be_named_when_other_rules_are_scanned(
         ('[rules.levels]\nrule_1 = "hgh"\n', ":2: rules.levels: 'rule_1' is to be one of informational, low"),
         ("[rules.levels]\nrule_1 = 1\n", ":2: rules.levels: 'rule_1' is to be one of"),
         ('[stages]\nlevels = "a"\n', ":2: unknown key 'stages.levels'"),
-        ('[placeholders]\nAdmins = "a"\n', ":2: placeholders.Admins: a list of texts or numbers"),
-        ("[placeholders]\nAdmins = []\n", ":2: placeholders.Admins: a list of texts or numbers"),
+        ("[placeholders]\nAdmins = [1.5]\n", ":2: placeholders.Admins: "),
+        ("[placeholders]\nAdmins = []\n", ":2: placeholders.Admins: no value is given"),
         ("filters = 1\n", ":1: filters: a list of tables is expected, each headed [[filters]]"),
         (FILTER.replace("title =", "titel ="), ":2: unknown key 'filters.titel'"),
         (
