@@ -63,8 +63,8 @@ def cases(stem: str) -> list[Case]:
 
 
 def as_process_event_of_security(case: Case) -> Case | None:
-    """Return a Sysmon process event as Windows' own 4688, which has fewer fields; None if it is none."""
-    if case.event.get("EventID") != 1 or "Sysmon" not in str(case.event.get("Channel")):
+    """Return the Sysmon event of a process_creation rule as Windows' own 4688, which has fewer fields, or None."""
+    if not case.rule.startswith("proc_creation_") or "Sysmon" not in str(case.event.get("Channel")):
         return None
     event = {
         "Channel": "Security",

@@ -43,6 +43,7 @@ PREFIXES = {
     "ps_script": "posh_ps_",
     "powershell-classic": "posh_pc_",
     "security": "win_security_",
+    "sysmon": "sysmon_",
     "system": "win_system_",
     "application": "win_application_",
     "windefend": "win_defender_",
