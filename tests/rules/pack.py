@@ -63,7 +63,7 @@ def cases(stem: str) -> list[Case]:
 
 
 def as_process_event_of_security(case: Case) -> Case | None:
-    """Return the Sysmon event of a process_creation rule as Windows' own 4688, which has fewer fields, or None."""
+    """Return a process_creation rule's Sysmon event as Windows' own 4688, which has fewer fields, or None."""
     if not case.rule.startswith("proc_creation_") or "Sysmon" not in str(case.event.get("Channel")):
         return None
     event = {
