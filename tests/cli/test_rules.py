@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 def test_check_counts_and_places(folder: Path) -> None:
     done = CliRunner().invoke(rules, ["check", str(folder)])
     assert done.exit_code == 0
-    assert "1 rules compiled, 1 not run, 0 problems" in done.output
+    assert "2 files: 1 rules compiled, 1 not run, 0 errors, 0 warnings" in done.output
     assert "1 not run: log source not read by this tool: product linux, service security" in done.output
     (folder / "bad.yml").write_text("title: a\ntitle: b\n", encoding="utf-8")
     done = CliRunner().invoke(rules, ["check", str(folder)])

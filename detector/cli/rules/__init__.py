@@ -9,7 +9,7 @@ import click
 #: Command -> (module of this package, name in it), in the order of `--help`; imported when used.
 _COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("listing", "list_rules"),
-    "check": ("check", "check_rules"),
+    "check": ("check", "check"),
     "explain": ("explain", "explain_rule"),
 }
 
