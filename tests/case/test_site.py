@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from detector.case.site import Site, load_site
+from detector.case.site import SITE_TABLES, Site, load_site
+from detector.case.store import Case
 from detector.errors import SiteError
 
 
@@ -115,3 +116,16 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
         load_site(path)
     path.write_text('name = "病院"', encoding="utf-8-sig")
     assert load_site(path).name == "病院"
+
+
+def test_every_table_of_a_site_can_be_asked(tmp_path: Path, corpus: Path) -> None:
+    text = (corpus.parent / "site.example.toml").read_text(encoding="utf-8")
+    path = tmp_path / "site.toml"
+    path.write_text('antivirus = ["Trend Micro", "Kyoei Guard"]\n' + text, encoding="utf-8")
+    case = Case.create(tmp_path / "case")
+    case.set_site(path)
+    with case.connect(meaning=False) as engine:
+        tables = {name: engine.execute(f"FROM {name}") for name in SITE_TABLES}
+    assert all(table.num_rows for table in tables.values())
+    assert all(tuple(table.column_names) == ("site", *SITE_TABLES[name]) for name, table in tables.items())
+    assert tables["site_antivirus"].column("product").to_pylist() == ["Trend Micro", "Kyoei Guard"]
