@@ -10,13 +10,13 @@ from typing import Any
 from detector.case.writer import cannot_write
 from detector.errors import CaseError
 
-_FILE = "tuning.json"
+TUNED_FILE = "tuning.json"
 
 
 def store_tuned(case_folder: Path, record: Mapping[str, Any]) -> None:
     """Replace the record; an empty one means that nothing was left out. Raises CaseError."""
-    target = case_folder / _FILE
-    temporary = target.with_name(f"{_FILE}.part")
+    target = case_folder / TUNED_FILE
+    temporary = target.with_name(f"{TUNED_FILE}.part")
     try:
         if not record:
             target.unlink(missing_ok=True)
@@ -30,7 +30,7 @@ def store_tuned(case_folder: Path, record: Mapping[str, Any]) -> None:
 
 def stored_tuned(case_folder: Path) -> dict[str, Any]:
     """Return the record of the last scan, {} if it left nothing out; raises CaseError if it is damaged."""
-    path = case_folder / _FILE
+    path = case_folder / TUNED_FILE
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from detector.case.store import Case
+from detector.case.tuned import TUNED_FILE, stored_tuned
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -58,6 +59,8 @@ def open_scanned_case(path: Path) -> Case:
         note(f"nothing was scanned yet: run  detector scan --case {path}")
     elif case.scan_is_old():
         note(f"the results are older than the evidence of this case: run  detector scan --case {path}")
+    if stored_tuned(path):
+        note(f"the scan left out what detector.toml and filters say: {path / TUNED_FILE} lists it")
     return case
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from detector.chain.stages import load_stages
 from detector.errors import TuningError
 from detector.sigma.model import CompiledRule, Pack
 from detector.sigma.pack import load_pack
@@ -246,3 +247,15 @@ def test_nothing_tuned_changes_nothing(pack: Pack) -> None:
     found, report = tune(pack, Tuning())
     assert found == pack
     assert not report
+
+
+def test_the_example_of_the_documentation_is_right(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "tuning.md").read_text(encoding="utf-8")
+    example = text.partition("```toml\n")[2].partition("```")[0]
+    found = tuning(tmp_path, example)
+    _, report = load_tuned_pack([], found)
+    assert len(report.disabled) > 10
+    assert {level for _, _, _, level in report.levels} == {"low", "critical"}
+    assert all(reached for _, reached in report.filters)
+    assert not report.unused
+    assert {each.text for each in found.stages} <= {stage.id for stage in load_stages()}

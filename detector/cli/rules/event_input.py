@@ -136,8 +136,8 @@ def _items(read: Any, content: bytes, head: bytes, name: str) -> Iterator[Item]:
 
 
 def _of_windows(record: WindowsRecord, name: str, sources: tuple[str, ...]) -> Event:
-    values = dict(zip(record.names, record.values, strict=True))
-    values = dict(zip(SYSTEM_COLUMNS, record.system, strict=True)) | values
+    values: dict[str, Any] = dict(zip(SYSTEM_COLUMNS, record.system, strict=True))
+    values |= zip(record.names, record.values, strict=True)
     return from_columns(values, sources, "windows", f"{name}, record {record.number}")
 
 

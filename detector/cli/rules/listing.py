@@ -10,9 +10,10 @@ from detector.cli.common import console, format_option, note
 from detector.cli.exit_codes import EXIT_FAILED
 from detector.cli.json_text import json_text
 from detector.cli.tables import Column, print_table
+from detector.cli.tuning_options import config_option
 from detector.report.safe_text import terminal_text
 from detector.sigma.model import CompiledRule, RuleProblem
-from detector.sigma.pack import default_cache_folder, default_rules_path, load_pack
+from detector.sigma.tuning import Tuning, load_tuned_pack, load_tuning
 from detector.tables.steps import step_of
 
 _COLUMNS = ("level", "id", "title", "step", "log source", "path")
@@ -27,10 +28,13 @@ _COLUMNS = ("level", "id", "title", "step", "log source", "path")
     metavar="PATH",
     help="Sigma rules, a file or folder, instead of the tool's own; may be given several times.",
 )
+@config_option("none")
 @format_option("table", "json")
 @click.pass_context
-def list_rules(context: click.Context, /, paths: tuple[Path, ...], output_format: str) -> None:
-    """List the rules that `detector scan` runs.
+def list_rules(
+    context: click.Context, /, paths: tuple[Path, ...], config: Path | None, output_format: str
+) -> None:
+    """List the rules that `detector scan` runs, as --config tunes them.
 
     Exit code 1 if a rule cannot be used; `detector rules check` says why.
 
@@ -39,13 +43,15 @@ def list_rules(context: click.Context, /, paths: tuple[Path, ...], output_format
       detector rules list
       detector rules list --rules sigma/rules/windows --format json
     """
-    pack = load_pack(paths or (default_rules_path(),), default_cache_folder())
+    pack, tuned = load_tuned_pack(paths, Tuning() if config is None else load_tuning(config))
     rows = [_row(rule) for rule in pack.rules]
     if output_format == "json":
         click.echo(json_text(rows, indent=2))
     else:
         columns = [Column(name, no_wrap=name == "level") for name in _COLUMNS]
         print_table(columns, ([row[name] for name in _COLUMNS] for row in rows), console())
+    for message in tuned.unused:
+        note(terminal_text(message))
     _note_problems(pack.problems)
     context.exit(EXIT_FAILED if pack.problems else 0)
 
