@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "rules"
     folder.mkdir()
     (folder / "good.yml").write_text(GOOD, encoding="utf-8")
-    other = GOOD.replace("0b0c", "1b0c").replace("windows", "linux")
+    other = GOOD.replace("0b0c", "1b0c").replace("windows", "linux").replace("Good", "Other")
     (folder / "other.yml").write_text(other, encoding="utf-8")
     return folder
 

@@ -4,8 +4,8 @@
 events, from Sigma's taxonomy
 (https://sigmahq.io/sigma-specification/specification/sigma-appendix-taxonomy.html) and, for the Security log,
 from the parameters that Microsoft's descriptions of its events name. Where a list is not complete (logs that
-any program may write to), only a name that is close to a known one, or that only other log sources are known
-to have, is reported.
+any program may write to), only a name that is close to a known one is reported; in the Security log also one
+that only other log sources are known to have.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from detector.tables.windows import WINDOWS_COLUMNS
 _COMPLETE = frozenset(
     {"ps_module", "ps_script", "ntlm", "lsa-server", "terminalservices-localsessionmanager"}
 )
+
+#: Services of which nearly all fields are known: what only other log sources are known to have is not there.
+_WIDE = frozenset({"security"})
 
 #: Categories of Windows that Sysmon does not write.
 _NOT_SYSMON = frozenset({"ps_classic_start", "ps_classic_provider_start", "ps_classic_script", "antivirus"})
@@ -91,10 +94,10 @@ def field_problem(field: str, logsource: LogSource) -> str | None:
     if not names or not field or _IGNORED.sub("", field.lower()) in _normal(logsource):
         return None
     found = nearest(field, names, 0.78 if complete else 0.85)
-    others = () if found else _elsewhere(field)
+    where = logsource.category or logsource.service
+    others = () if found or not (complete or where in _WIDE) else _elsewhere(field)
     if found is None and not others and not complete:
         return None
-    where = logsource.category or logsource.service
     meant = f"; did you mean '{found}'?" if found else ""
     if others:
         meant = f"; {' and '.join(others)} events have it"
