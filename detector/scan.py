@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from detector.case.sql_views import create_meaning_views
 from detector.case.store import Case
 from detector.case.tuned import store_tuned
 from detector.chain.runner import Problem, run_stages, shared_views
 from detector.chain.stages import Stage, load_stages, needs_of
+from detector.engines import Engine
 from detector.incidents.build import build
 from detector.incidents.load import INCIDENT_VIEWS
-from detector.sigma.model import RuleProblem
+from detector.sigma.model import Pack, RuleProblem
+from detector.sigma.scan import ScanResult
 from detector.sigma.scan import scan as scan_rules
 from detector.sigma.tuning import Tuning, case_tuning, load_tuned_pack
 
 #: Called with (stage of the scan, done, total, what).
 Progress = Callable[[str, int, int, str], None]
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -64,11 +70,14 @@ def scan(
     zone = "" if site.time_zone is None else site.time_zone.key
     with case.locked():
         with case.connect(needs_of(stages), meaning=False, many_queries=True) as engine:
-            found = scan_rules(engine, pack.rules, lambda done, total: show("rules", done, total, ""))
-            show("chain", 0, 2, "")
-            create_meaning_views(engine, (*needs_of(stages), *INCIDENT_VIEWS), shared_views(case.events()))
-            chain = run_stages(engine, stages, overrides=site.stages, time_zone=zone, shared=False)
-            show("chain", 1, 2, "")
+            with _beside(engine, lambda other: _rules(other, pack, show)) as rules_found:
+                show("chain", 0, 2, "")
+                create_meaning_views(
+                    engine, (*needs_of(stages), *INCIDENT_VIEWS), shared_views(case.events())
+                )
+                chain = run_stages(engine, stages, overrides=site.stages, time_zone=zone, shared=False)
+                show("chain", 1, 2, "")
+                found = rules_found()
             engine.register("hits", found.hits)
             engine.register("findings", chain.findings)
             incidents, timeline = build(engine)
@@ -93,6 +102,33 @@ def scan(
         incidents=incidents.num_rows,
         tuned=record,
     )
+
+
+def _rules(engine: Engine, pack: Pack, show: Progress) -> ScanResult:
+    return scan_rules(
+        engine, pack.rules, lambda done, total: show("rules", done, total, ""), pack.correlations
+    )
+
+
+@contextmanager
+def _beside(engine: Engine, work: Callable[[Engine], _T]) -> Iterator[Callable[[], _T]]:
+    """Do work in a thread, on a connection of its own; yield a function that waits for its result.
+
+    Planning queries takes most of the time, and keeps one core busy. If the block is left by an exception,
+    Ctrl-C included, the query that the thread runs is interrupted.
+    """
+    other = engine.beside()
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(work, other)
+        try:
+            yield future.result
+        except BaseException:
+            while not future.done():
+                other.interrupt()
+                wait([future], 0.05)
+            raise
+        finally:
+            other.close()
 
 
 def _stages(tuning: Tuning) -> tuple[Stage, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,10 @@ class Journal:
         """Add finished work, on disk first; a line cut off by a crash is overwritten."""
         entries = list(entries)
         lines = "".join(
-            json.dumps({"type": type(entry).__name__.lower(), **asdict(entry)}, ensure_ascii=False) + "\n"
+            json.dumps(
+                {"type": type(entry).__name__.lower(), **vars(entry)}, ensure_ascii=False, default=vars
+            )
+            + "\n"
             for entry in entries
         )
         try:

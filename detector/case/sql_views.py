@@ -121,10 +121,10 @@ def create_base_views(
     `root` is the case folder with a slash at its end. `dropped` names the base views some of whose rows are
     duplicates (table `duplicates`). `more` are columns that SQL will ask for beyond those of the meaning
     views; what the case lacks of them is NULL. `only` restricts the views to those that SQL will name, None
-    means all. With `as_tables` they are read now, into temporary tables: where a small case is asked many
-    times, planning to read its files again costs more than reading them once.
+    means all. With `as_tables` they are read now, into tables: where a small case is asked many times,
+    planning to read its files again costs more than reading them once.
     """
-    kind = "TEMP TABLE" if as_tables else "VIEW"
+    kind = "TABLE" if as_tables else "VIEW"
     windows: dict[str, list[Part]] = defaultdict(list)
     others: dict[str, list[Part]] = defaultdict(list)
     for part in parts:

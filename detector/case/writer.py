@@ -12,6 +12,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -106,6 +107,9 @@ class PartWriter:
         self._rows = 0
         self._bytes = 0
         self._count = 0
+        # One part file is written while the next table is made.
+        self._behind = ThreadPoolExecutor(1, "parts")
+        self._writing: Future[None] | None = None
         self.statistics: dict[str, Statistics] = defaultdict(Statistics)
 
     def add_windows(self, record: WindowsRecord, site: str, evidence_id: str) -> None:
@@ -170,8 +174,18 @@ class PartWriter:
 
     def finish(self) -> tuple[Part, ...]:
         """Write what is left and return all part files written."""
-        self._flush()
+        try:
+            self._flush()
+            self._wait()
+        finally:
+            self._behind.shutdown()
         return tuple(self._parts)
+
+    def _wait(self) -> None:
+        """Wait for the part file that is being written; raises CaseError if the disk refuses."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
 
     def _grown(self, size: int) -> None:
         self._rows += 1
@@ -251,7 +265,8 @@ class PartWriter:
         # Numbered, since two channels may have one folder (names without Latin letters, or of another case).
         file = f"{folder}/{self._task}-{self._count}.parquet"
         self._count += 1
-        write_parquet(data, self._case / file)
+        self._wait()
+        self._writing = self._behind.submit(write_parquet, data, self._case / file)
         self._parts.append(Part(table, channel, file, data.num_rows, tuple(data.column_names)))
 
 

@@ -44,7 +44,9 @@ class Engine:
         if temp_directory is not None:
             config["temp_directory"] = str(temp_directory)
         self._connection = duckdb.connect(":memory:", config=config)
-        self._connection.execute("SET TimeZone = 'UTC'")
+        self._registered: dict[str, pa.Table] = {}
+        # Global, so that it holds for connections beside this one.
+        self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
         self._connection.execute("SET parquet_metadata_cache = true")
         self._add_functions()
 
@@ -59,6 +61,22 @@ class Engine:
     def close(self) -> None:
         """Close the connection; views and registered tables are gone."""
         self._connection.close()
+
+    def beside(self) -> Engine:
+        """Return another connection to the same tables and views, for a thread of its own.
+
+        It sees what this one has registered up to now. Temporary tables are of one connection alone.
+        """
+        other = object.__new__(Engine)
+        other._connection = self._connection.cursor()
+        other._registered = {}
+        for name, table in self._registered.items():
+            other.register(name, table)
+        return other
+
+    def interrupt(self) -> None:
+        """Stop the query that another thread runs on this connection, which then raises."""
+        self._connection.interrupt()
 
     def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> pa.Table:
         """Run one statement and return its whole result; raises QueryError with DuckDB's message."""
@@ -84,6 +102,7 @@ class Engine:
     def register(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table readable under a name."""
         self._connection.register(name, table)
+        self._registered[name] = table
 
     def columns(self, view: str) -> dict[str, str]:
         """Return the columns of a view or table with their DuckDB types, {} if it does not exist."""

@@ -1,7 +1,7 @@
 -- view: address_zones
 -- finds: on which side of the wall every address stands that logged on to something
 -- columns: site, ip, zone, name, basis, host
--- needs: logons, authentications, vpn_logins, host_addresses, hosts
+-- needs: logons, authentications, vpn_logins, host_addresses, address_owners, hosts
 -- needs: site_networks(site, kind, name, network)
 -- needs: windows_remotedesktopservices_rdpcorets(site, EventID, ClientIP)
 -- needs: vpn(site, assigned_ip)
@@ -21,11 +21,6 @@ WITH seen AS (
         FROM windows_remotedesktopservices_rdpcorets WHERE EventID = 131
     UNION SELECT DISTINCT site, src_ip FROM firewall
         WHERE src_ip IS NOT NULL AND (dst_port = 3389 OR event_type = 'admin')
-), owner AS (
-    SELECT site, ip, arg_min(host, (
-            CASE basis WHEN 'site' THEN 1 WHEN 'own' THEN 2 WHEN 'machine' THEN 3 WHEN 'firewall' THEN 4 ELSE 5 END,
-            -events, host)) AS host
-    FROM host_addresses GROUP BY ALL
 ), told AS (
     SELECT s.site, s.ip, arg_max(n.kind, (
             try_cast(split_part(n.network, '/', 2) AS INTEGER), n.kind)) AS zone,
@@ -56,7 +51,7 @@ SELECT s.site, s.ip,
     nullif(t.name, '') AS name, CASE WHEN t.zone IS NULL THEN 'inferred' ELSE 'site' END AS basis, o.host
 FROM seen AS s
 LEFT JOIN told AS t ON t.ip = s.ip AND t.site IS NOT DISTINCT FROM s.site
-LEFT JOIN owner AS o ON o.ip = s.ip AND o.site IS NOT DISTINCT FROM s.site
+LEFT JOIN address_owners AS o ON o.ip = s.ip AND o.site IS NOT DISTINCT FROM s.site
 LEFT JOIN pool AS p ON p.ip = s.ip AND p.site IS NOT DISTINCT FROM s.site
 LEFT JOIN lived AS l ON l.site IS NOT DISTINCT FROM s.site
     AND l.block = CASE WHEN contains(s.ip, ':') THEN array_to_string(string_split(s.ip, ':')[1:4], ':')

@@ -2,17 +2,12 @@
 -- finds: every sign that a person's or service's account went from one machine to another, wherever it was logged
 -- columns: time, site, src, src_ip, src_host, host, account, account_domain, is_local_account, outcome, failure,
 --   logon_type, authentication, logon_id, event_id, source, evidence_id, evidence_offset
--- needs: logons, explicit_credentials, authentications, host_addresses
+-- needs: logons, explicit_credentials, authentications, address_owners
 -- notes: Three places tell of it: the destination (logons), the source (explicit_credentials, 4648), and the
 -- domain controller (4769: a ticket for the service account of the destination, NAME$). src is the host that had the
 -- address, as far as known, else the address, else the name that the client gave. Machine accounts,
 -- anonymous logons and accounts of Windows itself are left out.
-WITH owner AS (
-    SELECT site, ip, arg_min(host, (
-            CASE basis WHEN 'site' THEN 1 WHEN 'own' THEN 2 WHEN 'machine' THEN 3 WHEN 'firewall' THEN 4 ELSE 5 END,
-            -events, host)) AS host
-    FROM host_addresses GROUP BY ALL
-), attempts AS (
+WITH attempts AS (
     SELECT time, site, src_ip, src_host, host, account, account_domain, is_local_account, outcome, failure, logon_type,
         authentication, logon_id, event_id, source, evidence_id, evidence_offset
     FROM logons
@@ -34,7 +29,7 @@ SELECT a.time, a.site, coalesce(o.host, a.src_ip, a.src_host) AS src, a.src_ip, 
     AS is_local_account, a.outcome, a.failure, a.logon_type, a.authentication, a.logon_id, a.event_id, a.source,
     a.evidence_id, a.evidence_offset
 FROM attempts AS a
-LEFT JOIN owner AS o ON o.ip = a.src_ip AND o.site IS NOT DISTINCT FROM a.site
-LEFT JOIN owner AS d ON d.ip = a.host AND d.site IS NOT DISTINCT FROM a.site
+LEFT JOIN address_owners AS o ON o.ip = a.src_ip AND o.site IS NOT DISTINCT FROM a.site
+LEFT JOIN address_owners AS d ON d.ip = a.host AND d.site IS NOT DISTINCT FROM a.site
 WHERE coalesce(o.host, a.src_ip, a.src_host) IS NOT NULL
   AND coalesce(o.host, a.src_ip, a.src_host) <> coalesce(d.host, a.host)
