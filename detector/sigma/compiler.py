@@ -54,15 +54,16 @@ def compile_document(document: RuleDocument) -> CompiledRule | SkippedRule | Rul
     data = document.data
     title = data.get("title") if isinstance(data.get("title"), str) else None
     rule_id = data.get("id") if isinstance(data.get("id"), str) else None
+    name = data.get("name") if isinstance(data.get("name"), str) else None
     try:
         return _compile(document)
     except _Skipped as skipped:
-        return SkippedRule(document.path, document.line, rule_id, title, str(skipped))
+        return SkippedRule(document.path, document.line, rule_id, title, str(skipped), name)
     except _RuleError as error:
         line, column = place_of(document, error.key)
-        return RuleProblem(document.path, line, column, str(error), rule_id, title)
+        return RuleProblem(document.path, line, column, str(error), rule_id, title, name)
     except RecursionError:
-        return RuleProblem(document.path, document.line, 1, "nested too deeply", rule_id, title)
+        return RuleProblem(document.path, document.line, 1, "nested too deeply", rule_id, title, name)
 
 
 def place_of(document: RuleDocument, key: str) -> tuple[int, int]:
@@ -118,7 +119,7 @@ def _compile(document: RuleDocument) -> CompiledRule:
 
 def _refuse_other_kinds(data: Mapping[str, Any]) -> None:
     if "correlation" in data:
-        raise _RuleError("correlation rules are not yet supported", "correlation")
+        raise _RuleError("a document is either a rule or a correlation, not both", "correlation")
     if "filter" in data:
         raise _RuleError("a document is either a rule or a filter, not both", "filter")
     if "action" in data:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from detector.sigma.correlation.model import Correlation
 from detector.sigma.placeholders import Placeholders
 
 #: A necessary condition of a rule, for the prefilter. None: nothing is known, the rule may always match.
@@ -24,6 +25,7 @@ class RuleProblem:
     message: str
     rule_id: str | None = None
     title: str | None = None
+    name: str | None = None
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
@@ -39,6 +41,7 @@ class SkippedRule:
     rule_id: str | None
     title: str | None
     reason: str
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,10 +128,12 @@ class CompiledFilter:
 class Pack:
     """Rules that can run, those that are not run, and what is wrong with the others, in order of path.
 
-    `filters` have been applied to `rules`: each with the ids of the rules that it reached.
+    `filters` have been applied to `rules`: each with the ids of the rules that it reached. `correlations`
+    refer to `rules` and to each other, those that others are made of first.
     """
 
     rules: tuple[CompiledRule, ...]
     skipped: tuple[SkippedRule, ...] = ()
     problems: tuple[RuleProblem, ...] = ()
     filters: tuple[tuple[CompiledFilter, tuple[str, ...]], ...] = ()
+    correlations: tuple[Correlation, ...] = ()

@@ -24,17 +24,21 @@ from typing import Any
 import orjson
 
 from detector import __version__
+from detector.sigma.correlation.document import compile_correlation, is_correlation
+from detector.sigma.correlation.model import CompiledCorrelation
+from detector.sigma.correlation.resolve import resolve
 from detector.sigma.filters import apply_filters, compile_filter, distinct, is_filter
 from detector.sigma.loader import parse_rule_file, read_rule_file, rule_files
 from detector.sigma.model import CompiledFilter, CompiledRule, Pack, RuleDocument, RuleProblem, SkippedRule
 
-Outcome = CompiledRule | CompiledFilter | SkippedRule | RuleProblem
+Outcome = CompiledRule | CompiledCorrelation | CompiledFilter | SkippedRule | RuleProblem
 
 #: Rule files that the cache holds at most; those used last stay.
 MAX_CACHED_FILES = 20_000
 
 _KINDS: dict[str, type[Outcome]] = {
     "rule": CompiledRule,
+    "correlation": CompiledCorrelation,
     "filter": CompiledFilter,
     "skipped": SkippedRule,
     "problem": RuleProblem,
@@ -101,6 +105,8 @@ def _compile_file(content: bytes, path: str) -> list[Outcome]:
     from detector.sigma.compiler import compile_document
 
     def outcome(document: RuleDocument) -> Outcome:
+        if is_correlation(document.data):
+            return compile_correlation(document)
         return compile_filter(document) if is_filter(document.data) else compile_document(document)
 
     return [
@@ -110,16 +116,20 @@ def _compile_file(content: bytes, path: str) -> list[Outcome]:
 
 
 def _pack(outcomes: Sequence[Outcome]) -> Pack:
-    rules: dict[str, list[CompiledRule]] = defaultdict(list)
+    rules: dict[str, list[CompiledRule | CompiledCorrelation]] = defaultdict(list)
     skipped = [outcome for outcome in outcomes if isinstance(outcome, SkippedRule)]
     problems = [outcome for outcome in outcomes if isinstance(outcome, RuleProblem)]
     for outcome in outcomes:
-        if isinstance(outcome, CompiledRule):
+        if isinstance(outcome, CompiledRule | CompiledCorrelation):
             rules[outcome.id.lower()].append(outcome)
     kept: list[CompiledRule] = []
+    correlations: list[CompiledCorrelation] = []
     for same in rules.values():
         first, *others = sorted(same, key=lambda rule: (rule.path, rule.line))
-        kept.append(first)
+        if isinstance(first, CompiledRule):
+            kept.append(first)
+        else:
+            correlations.append(first)
         for other in others:
             if (other.sha256, other.line) == (first.sha256, first.line):
                 reason = f"a copy of {first.path}"
@@ -134,11 +144,15 @@ def _pack(outcomes: Sequence[Outcome]) -> Pack:
     known |= {each.rule_id.lower() for each in problems if each.rule_id}
     filtered = apply_filters(sorted(kept, key=lambda rule: (rule.path, rule.line)), filters, known)
     problems.extend(filtered.problems)
+    resolved = resolve(filtered.rules, correlations, skipped, problems)
+    skipped.extend(resolved.skipped)
+    problems.extend(resolved.problems)
     return Pack(
         rules=filtered.rules,
         skipped=tuple(sorted(skipped, key=lambda rule: (rule.path, rule.line))),
         problems=tuple(sorted(problems, key=lambda each: (each.path, each.line or 0, each.column or 0))),
         filters=filtered.applied,
+        correlations=resolved.correlations,
     )
 
 
@@ -151,10 +165,10 @@ def cache_key() -> str:
             digest.update(f"{name} {version(name)}".encode())
         except PackageNotFoundError:
             digest.update(f"{name} unknown".encode())
-    folder = files("detector.sigma")
-    for entry in sorted(folder.iterdir(), key=lambda each: each.name):
-        if entry.name.endswith(".py"):
-            digest.update(entry.name.encode("utf-8") + b"\0" + entry.read_bytes())
+    for package in ("detector.sigma", "detector.sigma.correlation"):
+        for entry in sorted(files(package).iterdir(), key=lambda each: each.name):
+            if entry.name.endswith(".py"):
+                digest.update(entry.name.encode("utf-8") + b"\0" + entry.read_bytes())
     return digest.hexdigest()[:16]
 
 

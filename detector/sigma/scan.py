@@ -19,6 +19,9 @@ import pyarrow.compute as pc
 from detector.case.channels import view_of
 from detector.engines import Engine
 from detector.errors import QueryError
+from detector.sigma.correlation.model import Correlation
+from detector.sigma.correlation.resolve import not_run, runnable
+from detector.sigma.correlation.run import Correlator
 from detector.sigma.entities import hit_columns
 from detector.sigma.filters import verdict
 from detector.sigma.logsources import Source, source
@@ -59,19 +62,32 @@ class _Hits:
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def scan(engine: Engine, rules: Sequence[CompiledRule], progress: Progress | None = None) -> ScanResult:
-    """Find every event that a rule matches.
+def scan(
+    engine: Engine,
+    rules: Sequence[CompiledRule],
+    progress: Progress | None = None,
+    correlations: Sequence[Correlation] = (),
+) -> ScanResult:
+    """Find every event that a rule matches, and what correlations make of them.
 
     progress is called with (rules done, rules in all), where a rule counts once per view it is looked for
     in. The hits have `HIT_COLUMNS`, sorted by time, rule, and place of the event. A rule whose SQL the engine
     refuses is a problem; the others run.
     """
-    return _Scan(engine, rules, progress).run()
+    return _Scan(engine, rules, progress, correlations).run()
 
 
 class _Scan:
-    def __init__(self, engine: Engine, rules: Sequence[CompiledRule], progress: Progress | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        rules: Sequence[CompiledRule],
+        progress: Progress | None,
+        correlations: Sequence[Correlation],
+    ) -> None:
         self._engine = engine
+        self._correlations, self._silent, self._not_run = runnable(correlations, (rule.id for rule in rules))
+        self._correlator = Correlator(engine, self._correlations) if self._correlations else None
         self._rules = rules
         self._progress = progress
         self._problems: dict[int, RuleProblem] = {}
@@ -85,17 +101,48 @@ class _Scan:
         total, done = sum(len(indexes) for _, indexes in work), 0
         tables: list[pa.Table] = []
         for provider, indexes in work:
-            hits = self._of_view(provider, indexes)
+            hits = self._counted(provider, self._of_view(provider, indexes))
             if hits.rules:
                 tables.append(self._described(provider, hits))
             done += len(indexes)
             if self._progress is not None:
                 self._progress(done, total)
+        tables.append(self._correlated())
         found = pa.concat_tables(tables) if tables else schema(HIT_COLUMNS).empty_table()
         keys = ("time", "rule_id", "evidence_id", "evidence_offset", "table")
         found = found.sort_by([(key, "ascending") for key in keys])
         problems = tuple(self._problems[index] for index in sorted(self._problems))
-        return ScanResult(found.combine_chunks(), problems, len(self._evaluated), dict(self._left_out))
+        return ScanResult(
+            found.combine_chunks(), (*problems, *self._not_run), len(self._evaluated), dict(self._left_out)
+        )
+
+    def _counted(self, provider: Provider, hits: _Hits) -> _Hits:
+        """Hand matches to the correlations; return those of rules that are reported by themselves."""
+        if self._correlator is None or not hits.rules:
+            return hits
+        ids = [self._rules[index].id for index in hits.rules]
+        evidence, offsets = pa.array(hits.evidence, pa.string()), pa.array(hits.offsets, pa.int64())
+        self._correlator.add(provider, ids, evidence, offsets)
+        shown = [at for at, rule in enumerate(ids) if rule not in self._silent]
+        return _Hits(
+            [hits.rules[at] for at in shown],
+            [hits.evidence[at] for at in shown],
+            [hits.offsets[at] for at in shown],
+            hits.left_out,
+        )
+
+    def _correlated(self) -> pa.Table:
+        """Return the matches of correlations; one of a rule that failed is a problem."""
+        if self._correlator is None:
+            return schema(HIT_COLUMNS).empty_table()
+        failed = {self._rules[index].id for index in self._problems}
+        for each in self._correlations:
+            broken = next((member.id for member in each.members if member.id in failed), None)
+            if broken is not None:
+                failed.add(each.rule.id)
+                why = f"the rule {broken}, which it counts, failed"
+                self._not_run = (*self._not_run, not_run(each, why))
+        return self._correlator.hits(failed)
 
     def _work(self) -> Iterator[tuple[Provider, list[int]]]:
         """Yield each view of each log source that holds events, with the rules to look for there."""
@@ -260,7 +307,11 @@ class _Scan:
             "table": [provider.view] * len(rules),
         }
         columns = [
-            pa.chunked_array([pa.array(given[name], kind)]) if name in given else events[name].cast(kind)
+            pa.chunked_array([pa.array(given[name], kind)])
+            if name in given
+            else events[name].cast(kind)
+            if name in events.column_names
+            else pa.nulls(events.num_rows, kind)
             for name, kind in HIT_COLUMNS.items()
         ]
         return pa.table(columns, schema=schema(HIT_COLUMNS))

@@ -33,6 +33,14 @@ HIT_COLUMNS: dict[str, pa.DataType] = {
     "src_host": pa.string(),
     "evidence_id": pa.string(),
     "evidence_offset": pa.int64(),
+    # Of correlations only, else NULL. The columns above then are those of the event that completes the match,
+    # and host, account, src_ip, src_host what all events agree in.
+    "first_seen": TIME,
+    "last_seen": TIME,
+    "hosts": pa.list_(pa.string()),  # of all events, sorted
+    "accounts": pa.list_(pa.string()),
+    "grouped_by": pa.map_(pa.string(), pa.string()),  # what the events have in common: group-by and values
+    "events": pa.list_(EVENT_REFERENCE),  # all events of the match, in order of time
 }
 
 FINDING_COLUMNS: dict[str, pa.DataType] = {

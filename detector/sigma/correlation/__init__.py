@@ -1,0 +1,1 @@
+"""Sigma correlation rules: what several events say together. docs/correlation.md defines window and match."""
