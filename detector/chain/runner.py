@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _COMPUTED_ONCE = frozenset(
     {
         "account_changes",
+        "address_owners",
         "address_zones",
         "antivirus_changes",
         "credential_access",

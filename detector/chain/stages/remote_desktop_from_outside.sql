@@ -5,7 +5,7 @@
 -- finds: remote desktop into a host from outside the site's own networks: a vendor's network, a VPN pool, the
 --   Internet. What is known of the source's habits, its maintenance window and its hours decides how bad it is
 -- blind: without the host's logs the firewall's allowed connections to port 3389 show it, without an account
--- needs: remote_desktop_sessions, address_zones, host_addresses, logons, logon_hours
+-- needs: remote_desktop_sessions, address_zones, address_owners, host_addresses, logons, logon_hours
 -- needs: site_windows(site, who, day, begins, ends)
 -- needs: site_reaches(site, vendor, host)
 -- needs: firewall(site, time, event_type, action, src_ip, dst_ip, dst_port, user, evidence_id, evidence_offset)
@@ -19,15 +19,13 @@
 -- parameter: scan_hosts = 5 a source that touches port 3389 of that many hosts in ten minutes looks for it, and is
 --   told by discovery_network_scan
 -- parameter: history_days = 1.0 days of the host's log before a first visit can be called new
-WITH owner AS (
-    SELECT site, ip, arg_min(host, (basis <> 'site', -events, host)) AS host FROM host_addresses GROUP BY ALL
-), arrivals AS (
+WITH arrivals AS (
     SELECT time, site, host, src_ip, account, account_domain, phase, source, evidence_id, evidence_offset
     FROM remote_desktop_sessions WHERE src_ip IS NOT NULL AND phase IN ('logon', 'reconnect')
     UNION ALL
     SELECT f.time, f.site, coalesce(o.host, f.dst_ip), f.src_ip, lower(f."user"), NULL, 'connection', 'firewall',
         f.evidence_id, f.evidence_offset
-    FROM firewall AS f LEFT JOIN owner AS o ON o.ip = f.dst_ip AND o.site IS NOT DISTINCT FROM f.site
+    FROM firewall AS f LEFT JOIN address_owners AS o ON o.ip = f.dst_ip AND o.site IS NOT DISTINCT FROM f.site
     WHERE f.event_type = 'traffic' AND f.dst_port = 3389 AND f.src_ip IS NOT NULL AND ip_is_private(f.dst_ip)
       AND coalesce(f.action, 'allow') NOT IN ('deny', 'drop', 'reset')
 ), outside AS (
