@@ -35,7 +35,7 @@ def test_check_counts_and_places(folder: Path) -> None:
     (folder / "bad.yml").write_text("title: a\ntitle: b\n", encoding="utf-8")
     done = CliRunner().invoke(rules, ["check", str(folder)])
     assert done.exit_code == 1
-    assert f"{folder / 'bad.yml'}:2:1: the key 'title' is there twice" in done.output
+    assert f"{folder / 'bad.yml'}:2:1: error: the key 'title' is there twice" in done.output
 
 
 def test_check_as_json(folder: Path) -> None:

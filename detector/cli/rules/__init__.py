@@ -10,6 +10,7 @@ import click
 _COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("listing", "list_rules"),
     "check": ("check", "check"),
+    "test": ("test", "test_rules"),
     "explain": ("explain", "explain_rule"),
 }
 
