@@ -59,6 +59,11 @@ def _only(reference: str, found: Sequence[CompiledRule], pack: Pack) -> Compiled
     if found:
         listed = ", ".join(f"{rule.id} ({rule.path}:{rule.line})" for rule in found[:10])
         raise RuleError(f"{reference!r} is more than one rule; name one by its id: {listed}")
+    for one in pack.correlations:
+        named = {one.rule.title.lower(), Path(one.rule.path).stem.lower(), one.rule.path.lower()}
+        if reference.lower() in names_of(one) | named:
+            counted = ", ".join(member.id for member in one.members)
+            raise RuleError(f"{one.rule.title!r} is a correlation of rules; explain one of these: {counted}")
     not_run: tuple[SkippedRule | RuleProblem, ...] = (*pack.problems, *pack.skipped)
     for each in not_run:
         if reference.lower() in _names(each):
@@ -73,8 +78,8 @@ def _only(reference: str, found: Sequence[CompiledRule], pack: Pack) -> Compiled
 
 
 def _names(each: SkippedRule | RuleProblem) -> set[str]:
-    named = {(each.rule_id or "").lower(), (each.title or "").lower(), Path(each.path).stem.lower()}
-    return {each.path.lower(), *named} - {""}
+    named = [each.rule_id or "", each.name or "", each.title or "", Path(each.path).stem, each.path]
+    return {name.lower() for name in named} - {""}
 
 
 def _document(path: str, line: int) -> RuleDocument:

@@ -161,12 +161,15 @@ class Filtered:
 
 
 def apply_filters(
-    rules: Sequence[CompiledRule], filters: Iterable[CompiledFilter], known: Collection[str] = ()
+    rules: Sequence[CompiledRule],
+    filters: Iterable[CompiledFilter],
+    known: Collection[str] = (),
+    correlations: Collection[str] = (),
 ) -> Filtered:
     """Add filters to the rules they refer to; rules keep their order.
 
     known: ids and names, in lower case, of rules that exist but are not among `rules` (not run, disabled,
-    wrong): a filter may refer to them.
+    wrong): a filter may refer to them. correlations: those of correlations, which have no filters.
     """
     listed = sorted(filters, key=lambda each: (each.id, each.path, each.line))
     by_name: dict[str, list[CompiledRule]] = defaultdict(list)
@@ -177,7 +180,7 @@ def apply_filters(
     applied: list[tuple[CompiledFilter, tuple[str, ...]]] = []
     problems: list[RuleProblem] = []
     for each in listed:
-        named = _named(each, by_name, known, problems)
+        named = _named(each, by_name, known, correlations, problems)
         reached = [rule for rule in (rules if named is None else named) if _reaches(each, rule)]
         if named and not reached:
             problems.append(_problem(each, _no_log_source(each, named[0])))
@@ -192,6 +195,7 @@ def _named(
     each: CompiledFilter,
     by_name: Mapping[str, list[CompiledRule]],
     known: Collection[str],
+    correlations: Collection[str],
     problems: list[RuleProblem],
 ) -> list[CompiledRule] | None:
     """Return the rules that a filter names, None if it is for any; a name that nobody bears is a problem."""
@@ -201,7 +205,10 @@ def _named(
     for reference in each.rules:
         bearers = by_name.get(reference.lower(), [])
         found |= {rule.id: rule for rule in bearers}
-        if not bearers and reference.lower() not in known:
+        if reference.lower() in correlations:
+            message = f"the filter refers to the correlation {reference}; filter the rules that it counts"
+            problems.append(_problem(each, message))
+        elif not bearers and reference.lower() not in known:
             message = f"the filter refers to the rule {reference}, which is not among the rules"
             problems.append(_problem(each, message))
     return list(found.values())

@@ -140,9 +140,11 @@ def _pack(outcomes: Sequence[Outcome]) -> Pack:
     filters, twice = distinct(outcome for outcome in outcomes if isinstance(outcome, CompiledFilter))
     skipped.extend(each for each in twice if isinstance(each, SkippedRule))
     problems.extend(each for each in twice if isinstance(each, RuleProblem))
-    known = {each.rule_id.lower() for each in skipped if each.rule_id}
-    known |= {each.rule_id.lower() for each in problems if each.rule_id}
-    filtered = apply_filters(sorted(kept, key=lambda rule: (rule.path, rule.line)), filters, known)
+    not_run: list[SkippedRule | RuleProblem] = [*skipped, *problems]
+    known = {name.lower() for each in not_run for name in (each.rule_id, each.name) if name}
+    of_correlations = {name.lower() for each in correlations for name in (each.id, each.name) if name}
+    kept.sort(key=lambda rule: (rule.path, rule.line))
+    filtered = apply_filters(kept, filters, known, of_correlations)
     problems.extend(filtered.problems)
     resolved = resolve(filtered.rules, correlations, skipped, problems)
     skipped.extend(resolved.skipped)

@@ -14,15 +14,20 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from detector.errors import RuleError, TuningError
+from detector.sigma.correlation.model import CompiledCorrelation, Correlation
 from detector.sigma.filters import apply_filters, compile_filter, distinct
 from detector.sigma.model import CompiledFilter, CompiledRule, Pack, RuleDocument, RuleProblem, SkippedRule
 from detector.sigma.pack import default_cache_folder, default_rules_path, load_pack
 from detector.sigma.placeholder_file import placeholders_from
 from detector.sigma.placeholders import Placeholders
+from detector.sigma.tuning_cache import cached_filters, keep_filters
 from detector.tables.results import LEVELS
+
+Rule = CompiledRule | Correlation
+AnyRule = TypeVar("AnyRule", CompiledRule, Correlation)
 
 #: Name of the file in a case folder.
 FILE_NAME = "detector.toml"
@@ -51,17 +56,17 @@ class Selector:
         word = self.text.partition(":")[0]
         return word if word in _SELECTED and ":" in self.text else ""
 
-    def fits(self, rule: CompiledRule) -> bool:
+    def fits(self, rule: Rule) -> bool:
         """Tell whether a rule is meant."""
         pattern = self.text.partition(":")[2].strip().lower()
         if self.kind == "tag":
             return any(fnmatchcase(tag.lower(), pattern) for tag in rule.tags)
         if self.kind == "path":
-            shown = rule.path.replace("\\", "/").lower()
+            shown = _document_of(rule).path.replace("\\", "/").lower()
             pattern = pattern.replace("\\", "/")
             return fnmatchcase(shown, pattern) or fnmatchcase(shown, f"*/{pattern}")
         if self.kind == "status":
-            return (rule.status or "").lower() == pattern
+            return (_document_of(rule).status or "").lower() == pattern
         if self.kind == "level":
             return rule.level == pattern
         return self.text.lower() in names_of(rule)
@@ -136,9 +141,14 @@ def _filter_record(
     }
 
 
-def names_of(rule: CompiledRule) -> set[str]:
+def names_of(rule: Rule) -> set[str]:
     """Return what a rule is called in references, in lower case."""
-    return {rule.id.lower(), (rule.name or rule.id).lower()}
+    document = _document_of(rule)
+    return {document.id.lower(), (document.name or document.id).lower()}
+
+
+def _document_of(rule: Rule) -> CompiledRule | CompiledCorrelation:
+    return rule.rule if isinstance(rule, Correlation) else rule
 
 
 def load_tuning(path: Path) -> Tuning:
@@ -273,10 +283,18 @@ class _Reader:
         ]
         lines = heads if len(heads) == len(given) else [self._line("filters") or 1] * len(given)
         documents = [self._document(each, index, lines[index]) for index, each in enumerate(given)]
-        found = tuple(self._filter(document) for document in documents)
+        known = cached_filters(default_cache_folder(), self._key(), len(documents))
+        # The path is that under which the file was named last; it is said with what a filter left out.
+        found = tuple(replace(each, path=self._path) for each in known or ())
+        if known is None:
+            found = tuple(self._filter(document) for document in documents)
+            keep_filters(default_cache_folder(), self._key(), found)
         for other in distinct(found)[1]:
             raise self._error(f"two filters have the id {other.rule_id}", other.line)
         return found, {each.id: document for each, document in zip(found, documents, strict=True)}
+
+    def _key(self) -> str:
+        return hashlib.sha256(f"toml {self._sha256}".encode()).hexdigest()
 
     def _document(self, data: dict[str, Any], index: int, line: int) -> RuleDocument:
         self._known(data, "filters", _FILTER_KEYS, line)
@@ -313,18 +331,26 @@ def tune(pack: Pack, tuning: Tuning, own: bool = True) -> tuple[Pack, Tuned]:
     kept = [rule for rule in pack.rules if not any(each.fits(rule) for each in tuning.disabled)]
     gone = {rule.id for rule in pack.rules} - {rule.id for rule in kept}
     leveled = [with_level(rule, tuning) for rule in kept]
-    known = {name for rule in pack.rules for name in names_of(rule)} | _ids_not_run(pack)
+    correlations = _correlations(pack, tuning, gone)
+    known = _known(pack)
     if not own and not {name.lower() for each in tuning.filters for name in each.rules} <= known:
         known |= _all_names(pack, own)
-    filtered = apply_filters(leveled, tuning.filters, known)
+    of_correlations = {name for each in pack.correlations for name in names_of(each)}
+    filtered = apply_filters(leveled, tuning.filters, known, of_correlations)
+    before: list[Rule] = [*kept, *correlations]
+    after: list[Rule] = [*leveled, *(with_level(each, tuning) for each in correlations)]
     tuned = Tuned(
         path=tuning.path,
         sha256=tuning.sha256,
-        disabled=tuple((rule.id, rule.title) for rule in pack.rules if rule.id in gone),
+        disabled=tuple(
+            (_document_of(rule).id, _document_of(rule).title)
+            for rule in _all_of(pack)
+            if _document_of(rule).id in gone
+        ),
         levels=tuple(
-            (after.id, after.title, before.level, after.level)
-            for before, after in zip(kept, leveled, strict=True)
-            if before.level != after.level
+            (_document_of(new).id, _document_of(new).title, old.level, new.level)
+            for old, new in zip(before, after, strict=True)
+            if old.level != new.level
         ),
         filters=(
             *((each, tuple(rule for rule in reached if rule not in gone)) for each, reached in pack.filters),
@@ -333,11 +359,34 @@ def tune(pack: Pack, tuning: Tuning, own: bool = True) -> tuple[Pack, Tuned]:
         stages=tuple(sorted(each.text for each in tuning.stages)),
         unused=unused,
     )
-    problems = (*pack.problems, *filtered.problems)
-    return replace(pack, rules=filtered.rules, problems=problems, filters=tuned.filters), tuned
+    changed = replace(
+        pack,
+        rules=filtered.rules,
+        problems=(*pack.problems, *filtered.problems),
+        filters=tuned.filters,
+        correlations=tuple(each for each in after if isinstance(each, Correlation)),
+    )
+    return changed, tuned
 
 
-def with_level(rule: CompiledRule, tuning: Tuning) -> CompiledRule:
+def _correlations(pack: Pack, tuning: Tuning, gone: set[str]) -> list[Correlation]:
+    """Return the correlations that are run, and add the ids of the others to `gone`: those that are disabled,
+    and those that count a rule that is.
+    """
+    kept: list[Correlation] = []
+    for each in pack.correlations:  # those that others are made of first
+        if any(one.fits(each) for one in tuning.disabled) or gone & {member.id for member in each.members}:
+            gone.add(each.rule.id)
+        else:
+            kept.append(each)
+    return kept
+
+
+def _all_of(pack: Pack) -> list[Rule]:
+    return [*pack.rules, *pack.correlations]
+
+
+def with_level(rule: AnyRule, tuning: Tuning) -> AnyRule:
     """Set the level: an id or name beats patterns; among equals the last in the file counts."""
     fitting = [(bool(not each.kind), level) for each, level in tuning.levels if each.fits(rule)]
     if not fitting:
@@ -346,9 +395,11 @@ def with_level(rule: CompiledRule, tuning: Tuning) -> CompiledRule:
     return replace(rule, level=[level for exact, level in fitting if exact == best][-1])
 
 
-def _ids_not_run(pack: Pack) -> set[str]:
+def _known(pack: Pack) -> set[str]:
+    """Return ids and names of all rules, run or not, in lower case."""
     listed: tuple[SkippedRule | RuleProblem, ...] = (*pack.skipped, *pack.problems)
-    return {each.rule_id.lower() for each in listed if each.rule_id}
+    not_run = {name.lower() for each in listed for name in (each.rule_id, each.name) if name}
+    return not_run | {name for rule in _all_of(pack) for name in names_of(rule)}
 
 
 def _unused(pack: Pack, tuning: Tuning, own: bool) -> Iterator[str]:
@@ -356,7 +407,7 @@ def _unused(pack: Pack, tuning: Tuning, own: bool) -> Iterator[str]:
     given = [*tuning.disabled, *(each for each, _ in tuning.levels)]
     known: set[str] | None = None
     for each in given:
-        if any(each.fits(rule) for rule in pack.rules):
+        if any(each.fits(rule) for rule in _all_of(pack)):
             continue
         if not each.kind:
             known = _all_names(pack, own) if known is None else known
@@ -373,8 +424,4 @@ def _unused(pack: Pack, tuning: Tuning, own: bool) -> Iterator[str]:
 
 def _all_names(pack: Pack, own: bool) -> set[str]:
     others = [] if own else [load_pack([default_rules_path()], default_cache_folder())]
-    return {
-        name
-        for each in (pack, *others)
-        for name in {name for rule in each.rules for name in names_of(rule)} | _ids_not_run(each)
-    }
+    return {name for each in (pack, *others) for name in _known(each)}

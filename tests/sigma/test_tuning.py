@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -153,6 +155,22 @@ def test_filters_of_the_file_are_sigmas(tmp_path: Path, pack: Pack) -> None:
     assert (record["left_out"], record["left_out_by_rule"], record["rules"]) == (7, {IDS[1]: 7}, 1)
 
 
+def test_a_filter_that_was_compiled_before_needs_no_pysigma(tmp_path: Path) -> None:
+    first = tuning(tmp_path, FILTER + FILTER)
+    assert tuning(tmp_path, FILTER + FILTER) == first
+    code = (
+        "import sys; from pathlib import Path; from detector.sigma.tuning import load_tuning; "
+        f"found = load_tuning(Path({str(tmp_path / 'detector.toml')!r})); "
+        "print(len(found.filters), [name for name in sys.modules if name.split('.')[0] == 'sigma'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "2 []"
+    (cached,) = (tmp_path / "cache").glob("filters-*.json")
+    for content in (b"", b"[{}]", b"[1, 2]", b"[]", b"\xff"):
+        cached.write_bytes(content)
+        assert load_tuning(tmp_path / "detector.toml") == first
+
+
 def test_two_filters_without_id_are_two_and_an_unknown_rule_is_reported_at_its_line(
     tmp_path: Path, pack: Pack
 ) -> None:
@@ -259,3 +277,39 @@ def test_the_example_of_the_documentation_is_right(tmp_path: Path) -> None:
     assert all(reached for _, reached in report.filters)
     assert not report.unused
     assert {each.text for each in found.stages} <= {stage.id for stage in load_stages()}
+
+
+CORRELATION = """\
+title: Many failed logons
+id: 9f7a3c1e-3b1c-4f0c-9d0e-0c6f5a1b2c3d
+name: many
+status: experimental
+level: high
+correlation:
+    type: event_count
+    rules: [rule_0]
+    group-by: [TargetUserName]
+    timespan: 10m
+    condition:
+        gte: 5
+"""
+
+
+def test_correlations_are_disabled_and_levelled_as_rules_are(tmp_path: Path, rules: Path) -> None:
+    (rules / "many.yml").write_text(CORRELATION, encoding="utf-8")
+    (rules / "of_many.yml").write_text(
+        CORRELATION.replace("9f7a", "8f7a").replace("name: many\n", "").replace("rule_0", "many"), "utf-8"
+    )
+    pack = load_pack([rules])
+    assert len(pack.correlations) == 2
+    found, report = tuned(tmp_path, pack, '[rules.levels]\nmany = "low"\n')
+    assert [each.level for each in found.correlations] == ["low", "high"]
+    assert len(report.levels) == 1
+    for selector, rules_left in (("many", 3), ("rule_0", 2), ("path:many.yml", 3)):
+        # What counts a rule that is disabled is not run either, and is among what the report names.
+        found, report = tuned(tmp_path, pack, f'[rules]\ndisabled = ["{selector}"]\n')
+        assert (len(found.rules), len(found.correlations)) == (rules_left, 0)
+        assert [id_[:4] for id_, _ in report.disabled][-2:] == ["9f7a", "8f7a"]
+        assert not found.problems
+    (problem,) = tuned(tmp_path, pack, FILTER.replace("rule_1", "many"))[0].problems
+    assert "refers to the correlation many; filter the rules that it counts" in problem.message
