@@ -83,7 +83,7 @@ def to_re2(pattern: str, flags: Collection[str] = (), at_start: bool = False, at
     tree = _Parser(pattern, frozenset(flags)).tree()
     found = _emitted(tree, tail=not at_end)
     if at_start or at_end:
-        found = (r"\A" if at_start else "") + f"(?:{found})" + (r"\z" if at_end else "")
+        found = (r"\A" if at_start else "") + (f"(?:{found})" if found else "") + (r"\z" if at_end else "")
     if "i" in flags:
         found = "(?i)" + found
     _check(found)
@@ -100,14 +100,16 @@ def _emitted(node: _Node, tail: bool) -> str:
         return _END
     if node.kind == "repeat":
         (part,) = node.parts
-        return f"(?:{_emitted(part, tail and (node.low < 2 or part.skippable))}){node.text}"
+        repeated = _emitted(part, tail and (node.low < 2 or part.skippable))
+        return f"(?:{repeated}){node.text}" if repeated and node.text != "{0}" else ""
     if node.kind == "alt":
         return "(?:" + "|".join(_emitted(part, tail) for part in node.parts) + ")"
     pieces: list[str] = []
     for part in reversed(node.parts):
         pieces.append(_emitted(part, tail))
         tail = tail and part.skippable
-    return "".join(reversed(pieces))
+    # DuckDB 2.0 takes `\A(?:)` for equality with the empty text.
+    return "".join(reversed(pieces)).replace("(?:)", "")
 
 
 @cache

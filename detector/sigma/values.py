@@ -403,6 +403,8 @@ def _encoded(modifier: str, state: Any) -> list[Any]:
     if modifier in UTF16:
         order, mark = UTF16[modifier]
         return [_Bytes(mark + content.decode("utf-8").encode(order)) for content in contents]
+    if modifier == "base64offset" and any(len(content) < 2 for content in contents):
+        raise SelectionError("base64offset needs two bytes at least: of less, nothing is sure in Base64")
     texts = [
         text
         for content in contents

@@ -1,5 +1,8 @@
 """A slow Sigma evaluator for one event, written from the specification alone: no pySigma, no SQL.
 
+Where the specification is silent it does what docs/sigma.md says. Nothing is translated: regular expressions
+run in Python's `re`, wildcards character by character, all dashes of `windash` as alternatives written out.
+
 https://sigmahq.io/sigma-specification/specification/sigma-rules-specification.html
 https://sigmahq.io/sigma-specification/specification/sigma-appendix-modifiers.html
 """
@@ -10,20 +13,24 @@ import base64
 import ipaddress
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 Event = Mapping[str, Any]
 
-_ENCODINGS = {"wide": "utf-16-le", "utf16le": "utf-16-le", "utf16be": "utf-16-be"}
+Placeholders = Mapping[str, Sequence[Any]]
+
+_ENCODINGS = {"wide": "utf-16-le", "utf16le": "utf-16-le", "utf16be": "utf-16-be", "utf16": "utf-16-le"}
 _DASHES = "-/–—―"
+_PARTS = {"minute", "hour", "day", "week", "month", "year"}
 
 
-def matches(detection: Mapping[str, Any], event: Event) -> bool:
+def matches(detection: Mapping[str, Any], event: Event, placeholders: Placeholders | None = None) -> bool:
     """Tell whether a rule's detection matches an event whose missing fields are absent or None."""
     fields = {name.lower(): value for name, value in event.items() if value is not None}
+    detection = _without_placeholders(detection, placeholders or {})
     selections = {name: value for name, value in detection.items() if name != "condition"}
     conditions = detection["condition"]
     listed = conditions if isinstance(conditions, list) else [conditions]
@@ -66,10 +73,11 @@ class _Condition:
         token = self.tokens.pop(0)
         if token in ("1", "any", "all") and self._take("of"):
             pattern = self.tokens.pop(0)
-            names = [name for name in self.selections if not name.startswith("_")]
+            hidden = not pattern.startswith("_")
+            names = [name for name in self.selections if not (hidden and name.startswith("_"))]
             if pattern != "them":
-                wanted = re.compile(re.escape(pattern).replace(r"\*", ".*"))
-                names = [name for name in self.selections if wanted.fullmatch(name)]
+                wanted = re.compile(re.escape(pattern).replace(r"\*", ".*"), re.DOTALL)
+                names = [name for name in names if wanted.fullmatch(name)]
             found = [_selection(self.selections[name], self.fields) for name in names]
             return all(found) if token == "all" else any(found)
         return _selection(self.selections[token], self.fields)
@@ -100,18 +108,27 @@ def _item(key: str, values: Any, fields: Event) -> bool:
     if field:
         result = combine(_value(fields.get(field.lower()), rest, value, fields) for value in listed)
     else:
-        texts = [text for text in fields.values() if isinstance(text, str)]
+        texts = [_text(value) for value in fields.values()]
         result = combine(any(_keyword(text, rest, value) for text in texts) for value in listed)
     return not result if "neq" in modifiers else result
 
 
 def _keyword(text: str, modifiers: list[str], value: Any) -> bool:
-    return _value(text, modifiers if "re" in modifiers else [*modifiers, "contains"], value, {})
+    if not {"re", "startswith", "endswith"} & set(modifiers):
+        modifiers = [*modifiers, "contains"]
+    return _value(text, modifiers, _as_text(value), {})
+
+
+def _as_text(value: Any) -> Any:
+    """Return what a field holds for a number or a truth value."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else value
 
 
 def _value(actual: Any, modifiers: list[str], wanted: Any, fields: Event) -> bool:
     if "exists" in modifiers:
-        return (actual is not None) == wanted
+        return bool((actual is not None) == wanted)
     if wanted is None:
         return actual is None
     if actual is None:
@@ -124,13 +141,12 @@ def _value(actual: Any, modifiers: list[str], wanted: Any, fields: Event) -> boo
     for name in ("lt", "lte", "gt", "gte"):
         if name in modifiers:
             return _compared(name, _part(actual, modifiers), wanted)
-    if {"minute", "hour", "day", "week", "month", "year"} & set(modifiers):
+    if _PARTS & set(modifiers):
         return _part(actual, modifiers) == Decimal(wanted)
     if "re" in modifiers:
-        flags = re.ASCII
-        for letter, flag in (("i", re.IGNORECASE), ("m", re.MULTILINE), ("s", re.DOTALL)):
-            flags |= flag if letter in modifiers else 0
-        return re.search(wanted, _text(actual), flags) is not None
+        return _found(str(_as_text(wanted)), modifiers, _text(actual))
+    if set(modifiers) - {"cased"}:
+        wanted = _as_text(wanted)
     if isinstance(wanted, bool):
         return _fold(_text(actual)) == str(wanted).lower()
     if isinstance(wanted, int | float):
@@ -152,7 +168,8 @@ def _fold(text: str) -> str:
 
 
 def _reference(actual: str, other: str, modifiers: list[str]) -> bool:
-    actual, other = _fold(actual), _fold(other)
+    if "cased" not in modifiers:
+        actual, other = _fold(actual), _fold(other)
     if "contains" in modifiers:
         return other in actual
     if "startswith" in modifiers:
@@ -162,9 +179,67 @@ def _reference(actual: str, other: str, modifiers: list[str]) -> bool:
     return actual == other
 
 
+def _found(pattern: str, modifiers: list[str], text: str) -> bool:
+    """Search with PCRE's meaning: classes are ASCII's, and \\Z is also before a last line feed."""
+    # To Python both letters of Turkish are `i` without regard to case; to PCRE they are not.
+    for letter, other in (("İ", "\ue000"), ("ı", "\ue001")):
+        pattern, text = pattern.replace(letter, other), text.replace(letter, other)
+    flags = re.NOFLAG
+    for letter, flag in (("i", re.IGNORECASE), ("m", re.MULTILINE), ("s", re.DOTALL)):
+        flags |= flag if letter in modifiers else 0
+    classes = {r"\d": "[0-9]", r"\w": "(?-i:[A-Za-z0-9_])", r"\W": "(?-i:[^A-Za-z0-9_])"}
+    classes |= {r"\s": r"[\t\n\x0b\f\r ]", r"\S": r"[^\t\n\x0b\f\r ]", r"\D": "[^0-9]"}
+    word = "(?-i:[A-Za-z0-9_])"
+    edge = f"(?<!{word})(?={word})|(?<={word})(?!{word})"
+    classes |= {r"\b": f"(?:{edge})", r"\B": f"(?!{edge})", r"\Z": r"(?=\n?\Z)", r"\z": r"\Z"}
+    inside, pieces = False, []
+    for piece in re.findall(r"\\.|.", pattern, re.DOTALL):
+        inside = piece == "[" or (inside and piece != "]")
+        pieces.append(piece if inside else classes.get(piece, piece))
+    compiled = re.compile("".join(pieces), flags)
+    starts = [0] if "startswith" in modifiers else range(len(text) + 1)
+    if "endswith" in modifiers:
+        return any(compiled.fullmatch(text, start) for start in starts)
+    return any(compiled.match(text, start) for start in starts)
+
+
+def _without_placeholders(definition: Any, values: Placeholders) -> Any:
+    """Put each combination of values in the place of placeholders, and take the modifier away."""
+    if isinstance(definition, list):
+        return [_without_placeholders(each, values) for each in definition]
+    if not isinstance(definition, Mapping):
+        return definition
+    found: dict[str, Any] = {}
+    for key, given in definition.items():
+        field, *modifiers = key.split("|")
+        if "expand" in modifiers:
+            rest = "|".join([field, *(name for name in modifiers if name != "expand")])
+            listed = given if isinstance(given, list) else [given]
+            alternatives = [_expanded(each, values) for each in listed]
+            if "all" in modifiers and any(len(each) > 1 for each in alternatives):
+                raise NotImplementedError("all over alternatives: write the rule otherwise")
+            found[rest] = [one for each in alternatives for one in each]
+        else:
+            found[key] = _without_placeholders(given, values)
+    return found
+
+
+def _expanded(text: str, values: Placeholders) -> list[str]:
+    pieces = re.findall(r"\\\\|\\%|%[^%]+%|.", text, re.DOTALL)
+    choices = [
+        ["%"]
+        if piece == "\\%"
+        else [str(value) for value in values[piece[1:-1]]]
+        if len(piece) > 2 and piece[0] == "%"
+        else [piece]
+        for piece in pieces
+    ]
+    return ["".join(chosen) for chosen in itertools.product(*choices)]
+
+
 def _in_network(text: str, network: str) -> bool:
     try:
-        address = ipaddress.ip_address(text.partition("%")[0])
+        address = ipaddress.ip_address(text.strip().strip("[]").partition("%")[0])
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
@@ -180,7 +255,7 @@ def _number(text: str) -> Decimal | None:
 
 
 def _part(actual: Any, modifiers: list[str]) -> Decimal | None:
-    parts = {"minute", "hour", "day", "week", "month", "year"} & set(modifiers)
+    parts = _PARTS & set(modifiers)
     if not parts:
         return _number(_text(actual))
     moment = actual if isinstance(actual, datetime) else _moment(actual)
@@ -224,14 +299,19 @@ def _tokens(text: str) -> list[str]:
 def _patterns(text: str, modifiers: list[str]) -> list[list[str]]:
     """Return the alternatives that a value stands for after its modifiers, as tokens."""
     found = [_tokens(text)]
+    contents: list[bytes] | None = None
     for modifier in modifiers:
         if modifier == "windash":
             found = [each for one in found for each in _dashed(one)]
+        elif modifier in _ENCODINGS:
+            mark = b"\xff\xfe" if modifier == "utf16" else b""
+            contents = [mark + _plain(one).encode(_ENCODINGS[modifier]) for one in found]
+            found = [["\0" + chr(byte) for byte in content] for content in contents]
         elif modifier in ("base64", "base64offset"):
-            before = [name for name in modifiers[: modifiers.index(modifier)] if name in _ENCODINGS]
-            encoding = _ENCODINGS[before[-1]] if before else "utf-8"
-            contents = ["".join(token[1] for token in one).encode(encoding) for one in found]
+            if contents is None:
+                contents = [_plain(one).encode("utf-8") for one in found]
             found = [_tokens(each) for content in contents for each in _encoded(content, modifier)]
+            contents = None
         elif modifier == "contains":
             found = [["*", *one, "*"] for one in found]
         elif modifier == "startswith":
@@ -241,8 +321,12 @@ def _patterns(text: str, modifiers: list[str]) -> list[list[str]]:
     return found
 
 
+def _plain(tokens: list[str]) -> str:
+    return "".join(token[1] for token in tokens)
+
+
 def _dashed(tokens: list[str]) -> list[list[str]]:
-    """Every dash or slash between what is no word and a word stands for any dash."""
+    """Every dash between what is no word and a word, as before an option, stands for any dash."""
 
     def word(index: int) -> bool:
         if not 0 <= index < len(tokens) or len(tokens[index]) == 1:
@@ -251,7 +335,7 @@ def _dashed(tokens: list[str]) -> list[list[str]]:
 
     choices = [
         ["\0" + dash for dash in _DASHES]
-        if token in ("\0-", "\0/") and not word(index - 1) and word(index + 1)
+        if len(token) == 2 and token[1] in _DASHES and not word(index - 1) and word(index + 1)
         else [token]
         for index, token in enumerate(tokens)
     ]
@@ -293,3 +377,10 @@ def _like(tokens: list[str], text: str, cased: bool) -> bool:
                 if position < len(text) and (wanted is None or text[position] == wanted)
             }
     return len(text) in reached
+
+
+def base64_near(text: str, offset: int, encoding: int) -> str:
+    """Return Base64 of bytes that contain a text in one of the encodings, for events."""
+    name = ("utf-8", "utf-16-le", "utf-16-be", "utf-16-le")[encoding]
+    mark = b"\xff\xfe" if encoding == 3 else b""
+    return base64.b64encode(mark + b"\xfe" * offset + text.encode(name) + b"t" * (offset % 2)).decode()
