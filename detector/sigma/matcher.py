@@ -6,8 +6,8 @@ of each byte, which folds some other characters too: a text may be found that is
 way round. Long texts have a word at each of four places, one of which stands at a multiple of four wherever
 the text stands: then a quarter of the places has to be looked at (the idea of sampled q-grams).
 
-Characters beyond ASCII are not folded, and no text has one; the two whose lower case is an ASCII letter make
-a value match every text.
+Characters beyond ASCII are not folded, and texts have only those without case; the two whose lower case is an
+ASCII letter make a value match every text.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ class _Words:
 
 
 class Matcher:
-    """Finds these texts: lower case, ASCII, of at least three characters."""
+    """Finds these texts: lower case, of at least three bytes, as `detector.sigma.needs` chooses them."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = list(dict.fromkeys(texts))
-        encoded = [text.encode("ascii") for text in self._texts]
+        encoded = [text.encode("utf-8") for text in self._texts]
         self._lengths = np.array([len(text) for text in encoded], dtype=np.int64)
         self._begins = np.concatenate(([0], np.cumsum(self._lengths)))[:-1].astype(np.int64)
         joined = np.frombuffer(b"".join(encoded) + bytes(_WORD), dtype=np.uint8)
@@ -106,7 +106,7 @@ class Matcher:
         }
         unknown: frozenset[str] = frozenset()
         if len(content) > _LARGE:
-            unknown = frozenset(text for text in self._texts if len(text) < _LONG)
+            unknown = frozenset(self._texts[at] for at in np.flatnonzero(self._lengths < _LONG))
         return Found(by_text, _wild(values), unknown)
 
     def _plan(self, content: Bytes) -> Iterator[tuple[_Words, int]]:
@@ -147,7 +147,7 @@ class Matcher:
         bits = min(22, max(16, len(words.words).bit_length() + 5))
         table = np.zeros(1 << bits, dtype=np.bool_)
         table[_hashes(words.words, bits)] = True
-        # A text of three characters may end where no whole word fits.
+        # A text of three bytes may end where no whole word fits.
         padded = content if words.mask == _WHOLE else np.append(content, np.zeros(_WORD, dtype=np.uint8))
         everywhere = _every_word(content)
         for shift in range(0, _WORD, step):
@@ -188,7 +188,7 @@ class Matcher:
         text, start, length = text[fits], start[fits], length[fits]
         if len(everywhere):
             for shown, offsets in ((self._last, self._lengths - _WORD), (self._middle, self._half)):
-                # A text of three characters is compared already.
+                # A text of three bytes is compared already.
                 offset = np.maximum(offsets[text], -start)
                 place = np.minimum(start + offset, len(everywhere) - 1)
                 same = ((everywhere[place] | _CASE) == shown[text]) | (length < _WORD)

@@ -1,18 +1,23 @@
 """What an event must have for a rule to match it, read off the parsed condition; for the prefilter.
 
 A need is weaker than the rule (`Need` says its form): whatever matches the rule fulfils it. Negations and
-all that is not plain text are left out.
+all that is not plain text are left out. Texts are in lower case, and hold no character beyond ASCII that has
+another case: the prefilter compares bytes.
 """
 
 from __future__ import annotations
 
-import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 from sigma.conditions import (
     ConditionAND,
     ConditionFieldEqualsValueExpression,
     ConditionOR,
+    ConditionValueExpression,
 )
 from sigma.types import (
     SigmaBool,
@@ -23,10 +28,14 @@ from sigma.types import (
 
 from detector.sigma.model import Need
 
-#: Shorter texts are everywhere.
+#: Shorter texts, in bytes of UTF-8, are everywhere.
 MIN_TEXT = 3
 
-_ASCII_RUN = re.compile(rf"[\x01-\x7f]{{{MIN_TEXT},}}")
+#: The field of keywords: any text of the event.
+ANY_FIELD = "*"
+
+#: Hiragana to katakana, and Chinese characters: no case, now or later.
+_EAST_ASIAN = ((0x3041, 0x3096), (0x30A1, 0x30FA), (0x4E00, 0x9FFF))
 
 
 def need_of(condition: Any) -> Need:
@@ -37,6 +46,8 @@ def need_of(condition: Any) -> Need:
         return any_of([need_of(argument) for argument in condition.args])
     if isinstance(condition, ConditionFieldEqualsValueExpression):
         return _of_value(condition.field.lower(), condition.value)
+    if isinstance(condition, ConditionValueExpression):
+        return _of_value(ANY_FIELD, condition.value)
     return None
 
 
@@ -71,9 +82,28 @@ def _of_value(field: str, value: SigmaType) -> Need:
         digits = str(value.number)
         return ("has", field, digits) if type(value) is SigmaNumber and len(digits) >= MIN_TEXT else None
     if isinstance(value, SigmaString):
-        runs = [run for part in value.s if isinstance(part, str) for run in _ASCII_RUN.findall(part)]
-        return _all([("has", field, run.lower()) for run in runs])
+        runs = [run for part in value.s if isinstance(part, str) for run in _runs(part)]
+        return _all([("has", field, run) for run in runs])
     return None
+
+
+def _runs(text: str) -> Iterator[str]:
+    """Yield the pieces of a text that its lower case contains in bytes that no other text's has."""
+    for usable, characters in groupby(text, _is_usable):
+        run = "".join(characters).lower()
+        if usable and len(run.encode("utf-8")) >= MIN_TEXT:
+            yield run
+
+
+@lru_cache(4096)
+def _is_usable(character: str) -> bool:
+    """Tell whether a character is ASCII, or one without case: an emoji, a kana, a Chinese character."""
+    if character.isascii():
+        return character != "\0"
+    if any(first <= ord(character) <= last for first, last in _EAST_ASIAN):
+        return True
+    plain = character.lower() == character.upper() == character
+    return plain and unicodedata.category(character) == "So"
 
 
 def _of_event_id(value: SigmaType) -> Need:

@@ -1,118 +1,234 @@
-"""Which rules can match at all: those whose EventIDs and texts occur in the data.
+"""Which events a rule may match at all, found out for all rules of a log source together.
 
-Each rule has a need (`detector.sigma.needs`): EventIDs and texts that an event must have. Here the texts of
-a log source are read once, distinct and in lower case, and of each run of three and of six bytes is noted,
-per field, that it occurs. A text of a rule all of whose runs occur may occur; one with a run that does not
-occur cannot. The notes are kept by hash, so that memory does not grow with the data; a collision lets a rule
-pass that cannot match, never the other way round.
+Each rule has a need (`detector.sigma.needs`): EventIDs and texts that an event must have. The texts of all
+rules are looked for in the distinct values of each field (`detector.sigma.matcher`), and needs become masks
+over the events: exact SQL is then asked about the events of a rule's mask only. A mask may hold events that
+do not match, never the other way round.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from detector.sigma.matcher import Found, Matcher
 from detector.sigma.model import Need
 
-#: Bits of a hash; a table of bytes of this many entries for each length of run.
-_BITS = 24
+#: For each event of a batch, whether a rule may match it; True and False: all, none.
+Mask = npt.NDArray[np.bool_] | bool
 
-_RUNS = (3, 6)
+EventIds = npt.NDArray[np.int64]
 
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+#: The field of keywords: every text of an event (`detector.sigma.needs` would import pySigma).
+ANY_FIELD = "*"
 
-#: Bytes looked at in one go, and by how much a table may fill up before it says yes to everything.
-_CHUNK = 1 << 20
-_FULL = 0.5
-
-Hashes = npt.NDArray[np.uint64]
+#: Values of which the first so many tell whether a field has few distinct ones.
+_SAMPLE = 4_000
 
 
-class TextIndex:
-    """The texts of one log source, by field."""
-
-    def __init__(self) -> None:
-        self._tables = {run: np.zeros(1 << _BITS, dtype=np.bool_) for run in _RUNS}
-        self._saturated = False
-        self._since_check = 0
-
-    def add(self, field: str, texts: pa.Array) -> None:
-        """Note the texts of a field, in lower case; runs across two texts are noted too: no harm."""
-        content = _bytes(texts)
-        for start in range(0, len(content), _CHUNK):
-            if self._saturated:
-                return
-            piece = content[start : start + _CHUNK + max(_RUNS) - 1]
-            for run, table in self._tables.items():
-                if len(piece) >= run:
-                    table[_hashes(piece, run, field)] = True
-            self._check_fill(len(piece))
-
-    def may_have(self, field: str, text: str) -> bool:
-        """Tell whether a text in lower case may be part of a value of the field."""
-        content = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
-        fitting = [run for run in _RUNS if run <= len(content)]
-        if not fitting or self._saturated:
-            return True
-        run = fitting[-1]
-        return bool(self._tables[run][_hashes(content, run, field)].all())
-
-    def _check_fill(self, added: int) -> None:
-        self._since_check += added
-        if self._since_check >= 16 * _CHUNK:
-            self._since_check = 0
-            self._saturated = all(table.mean() > _FULL for table in self._tables.values())
-
-
-def _bytes(texts: pa.Array) -> npt.NDArray[np.uint8]:
-    """Return the UTF-8 of all texts, one behind the other, without copying."""
-    if isinstance(texts, pa.ChunkedArray):
-        texts = texts.combine_chunks()
-    if texts.type != pa.large_string():
-        texts = texts.cast(pa.large_string())
-    if len(texts) == 0:
-        return np.empty(0, dtype=np.uint8)
-    _, offsets, content = texts.buffers()
-    if content is None:
-        return np.empty(0, dtype=np.uint8)
-    ends = np.frombuffer(offsets, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    return np.frombuffer(content, dtype=np.uint8)[ends[0] : ends[-1]]
-
-
-def _hashes(content: npt.NDArray[np.uint8], run: int, field: str) -> Hashes:
-    """Return the hash of each run of bytes, with the field's name in it."""
-    count = len(content) - run + 1
-    joined = np.full(count, zlib.crc32(field.encode("utf-8")), dtype=np.uint64) << np.uint64(48)
-    for index in range(run):
-        joined ^= content[index : index + count].astype(np.uint64) << np.uint64(8 * index)
-    joined *= _MULTIPLIER
-    return joined >> np.uint64(64 - _BITS)
-
-
-def fields_of(need: Need, ids: Collection[int] | None) -> set[str]:
-    """Return the fields whose texts decide a need, once the EventIDs that occur are known."""
-    if need is None or not may_match(need, ids, None):
-        return set()
-    if need[0] == "has":
-        return {need[1]}
-    if need[0] == "id":
-        return set()
-    return set().union(*(fields_of(each, ids) for each in need[1:]))
-
-
-def may_match(need: Need, ids: Collection[int] | None, index: TextIndex | None) -> bool:
-    """Tell whether a need can be fulfilled by the EventIDs and texts that occur; None: all occur."""
+def may_match(need: Need, ids: Collection[int] | None) -> bool:
+    """Tell whether a need can be fulfilled by the EventIDs that occur; None: all occur."""
     if need is None:
         return True
     kind = need[0]
     if kind == "and":
-        return all(may_match(each, ids, index) for each in need[1:])
+        return all(may_match(each, ids) for each in need[1:])
     if kind == "or":
-        return any(may_match(each, ids, index) for each in need[1:])
-    if kind == "id":
-        return ids is None or any(number in ids for number in need[1:])
-    return index is None or index.may_have(need[1], need[2])
+        return any(may_match(each, ids) for each in need[1:])
+    return kind != "id" or ids is None or any(number in ids for number in need[1:])
+
+
+def texts_of(need: Need, ids: Collection[int] | None) -> Iterator[tuple[str, str]]:
+    """Yield the (field, text) that decide a need, once the EventIDs that occur are known."""
+    if need is None or not may_match(need, ids):
+        return
+    if need[0] == "has":
+        yield need[1], need[2]
+    elif need[0] != "id":
+        for each in need[1:]:
+            yield from texts_of(each, ids)
+
+
+def needs_text(need: Need, ids: Collection[int] | None) -> bool:
+    """Tell whether events that fulfil a need have some text of it, whatever their EventID."""
+    if need is None or need[0] == "id":
+        return False
+    if need[0] == "and":
+        return any(needs_text(each, ids) for each in need[1:])
+    if need[0] == "or":
+        return all(needs_text(each, ids) for each in need[1:] if may_match(each, ids))
+    return True
+
+
+def event_ids_of(need: Need, ids: Collection[int]) -> set[int]:
+    """Return those of the EventIDs that events may have which fulfil a need."""
+    if need is None or need[0] == "has":
+        return set(ids)
+    if need[0] == "id":
+        return set(ids).intersection(need[1:])
+    found = [event_ids_of(each, ids) for each in need[1:]]
+    return set.intersection(*found) if need[0] == "and" else set().union(*found)
+
+
+class Prefilter:
+    """The needs of rules of one log source, by whatever names the rules, as masks over batches of events.
+
+    ids: EventIDs that occur, None: not known.
+    """
+
+    def __init__(self, needs: Mapping[int, Need], ids: Collection[int] | None) -> None:
+        self._needs = needs
+        by_field: dict[str, dict[str, None]] = {}
+        for need in needs.values():
+            for field, text in texts_of(need, ids):
+                by_field.setdefault(field, {})[text] = None
+        self._matchers = {field: Matcher(list(texts)) for field, texts in by_field.items()}
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields whose texts are looked at; `ANY_FIELD` may be one."""
+        return sorted(self._matchers)
+
+    def masks(self, events: Batch) -> Iterator[tuple[int, Mask]]:
+        """Yield each rule that may match an event of the batch, with its mask."""
+        looked = _Looked(events, self._matchers)
+        for rule, need in self._needs.items():
+            mask = looked.mask(need)
+            if mask is not False:
+                yield rule, mask
+
+
+class Batch:
+    """Events, as the prefilter looks at them: arrays of equal length.
+
+    column: gives the texts of a field. every: gives all text fields, for `ANY_FIELD`.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        event_ids: EventIds | None,
+        column: Callable[[str], pa.Array],
+        every: Callable[[], Iterator[pa.Array]],
+    ) -> None:
+        self.rows = rows
+        self.event_ids = event_ids
+        self.column = column
+        self.every = every
+
+
+class _Looked:
+    """What was found in a batch."""
+
+    def __init__(self, events: Batch, matchers: Mapping[str, Matcher]) -> None:
+        self._events = events
+        self._matchers = matchers
+        self._columns: dict[str, list[_Column]] = {}
+        self._by_ids: dict[tuple[int, ...], Mask] = {}
+
+    def mask(self, need: Need) -> Mask:
+        if need is None:
+            return True
+        kind = need[0]
+        if kind == "id":
+            return self._of_ids(need[1:])
+        if kind == "has":
+            return self._of_texts(need[1], [need[2]])
+        return self._all(need[1:]) if kind == "and" else self._any(need[1:])
+
+    def _all(self, needs: tuple[Need, ...]) -> Mask:
+        together: Mask = True
+        # Those that are quick to tell first.
+        for need in sorted(needs, key=_effort):
+            mask = self.mask(need)
+            if mask is False:
+                return False
+            if mask is not True:
+                together = mask if together is True else together & mask
+                if not np.any(together):
+                    return False
+        return together
+
+    def _any(self, needs: tuple[Need, ...]) -> Mask:
+        together: Mask = False
+        by_field: dict[str, list[str]] = {}
+        others: list[Need] = []
+        for need in needs:
+            if need is not None and need[0] == "has":
+                by_field.setdefault(need[1], []).append(need[2])
+            else:
+                others.append(need)
+        for field, texts in by_field.items():
+            together = _either(together, self._of_texts(field, texts))
+        for need in others:
+            if together is True:
+                break
+            together = _either(together, self.mask(need))
+        return together
+
+    def _of_ids(self, numbers: tuple[int, ...]) -> Mask:
+        if self._events.event_ids is None:
+            return True
+        if numbers not in self._by_ids:
+            mask = np.isin(self._events.event_ids, numbers)
+            self._by_ids[numbers] = mask if mask.any() else False
+        return self._by_ids[numbers]
+
+    def _of_texts(self, field: str, texts: list[str]) -> Mask:
+        """Return the events that may have one of the texts in the field."""
+        together: Mask = False
+        for column in self._looked_at(field):
+            together = _either(together, column.mask(texts))
+        return together
+
+    def _looked_at(self, field: str) -> list[_Column]:
+        if field not in self._columns:
+            arrays = self._events.every() if field == ANY_FIELD else [self._events.column(field)]
+            self._columns[field] = [_Column(array, self._matchers[field]) for array in arrays]
+        return self._columns[field]
+
+
+class _Column:
+    """What was found in the values of a field: in the distinct ones, if these are few."""
+
+    def __init__(self, values: pa.Array, matcher: Matcher) -> None:
+        self._codes: npt.NDArray[np.int64] | None = None
+        self._rows = len(values)
+        sample = values.slice(0, _SAMPLE)
+        if len(sample) and 2 * len(sample.unique()) <= len(sample):
+            encoded = values.dictionary_encode()
+            values = encoded.dictionary
+            # Events without the field have the code behind the last.
+            self._codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
+        self._count = len(values)
+        self._found: Found = matcher.find(values)
+
+    def mask(self, texts: list[str]) -> Mask:
+        if not self._found.unknown.isdisjoint(texts):
+            return True
+        found = [self._found.by_text[text] for text in texts if text in self._found.by_text]
+        if len(self._found.wild):
+            found.append(self._found.wild)
+        if not found:
+            return False
+        values = np.zeros(self._count + 1, dtype=np.bool_)
+        for each in found:
+            values[each] = True
+        return values[:-1] if self._codes is None else values[self._codes]
+
+
+def _either(one: Mask, other: Mask) -> Mask:
+    if one is True or other is True:
+        return True
+    if one is False:
+        return other
+    return one if other is False else one | other
+
+
+def _effort(need: Need) -> int:
+    if need is None or need[0] == "id":
+        return 0
+    return 1 if need[0] == "has" else len(need)

@@ -43,14 +43,22 @@ _TYPES = {
 class Provider:
     """Gives columns of one view to the rules of one log source.
 
-    columns: those of the view, name -> DuckDB type, as `Engine.columns` gives them.
+    columns: those of the view, name -> DuckDB type, as `Engine.columns` gives them. table: what is read, if
+    it is not the view itself.
     """
 
-    def __init__(self, source: Source, view: str, columns: Mapping[str, str]) -> None:
+    def __init__(self, source: Source, view: str, columns: Mapping[str, str], table: str = "") -> None:
         self.source = source
         self.view = view
+        self._table = table or view
         self.columns = columns
+        #: Columns of the view that any SQL given out so far reads.
+        self.read: set[str] = set()
         self._by_name = {name.lower(): name for name in columns}
+
+    def over(self, table: str) -> Provider:
+        """Return one that reads the same columns from a table that holds some events of the view."""
+        return Provider(self.source, self.view, self.columns, table)
 
     def base(self, wanted: Iterable[tuple[str, str]], more: Iterable[str] = ()) -> str:
         """Return a SELECT of the events of the log source with the wanted (form, field) columns.
@@ -58,7 +66,7 @@ class Provider:
         more: further select-list entries.
         """
         listed = [f"{self._form(form, name)} AS {column(form, name)}" for form, name in wanted]
-        return f"SELECT {', '.join([*more, *listed])} FROM {identifier(self.view)}{self.restriction()}"
+        return f"SELECT {', '.join([*more, *listed])} FROM {identifier(self._table)}{self.restriction()}"
 
     def restriction(self) -> str:
         """Return the WHERE clause that leaves the events of the log source, '' if all are."""
@@ -74,8 +82,31 @@ class Provider:
         """Return a column of the view by its exact name, NULL of its type where the view lacks it."""
         found = self._by_name.get(name.lower())
         if found is not None:
-            return identifier(found)
+            return self._named(found)
         return f"CAST(NULL AS {_TYPES.get(name.lower(), 'VARCHAR')})"
+
+    def own(self, name: str) -> str:
+        """Return a name for a column beside those of the view, which none of them has."""
+        return self._prefix + name
+
+    @cached_property
+    def _prefix(self) -> str:
+        prefix = "sigma "
+        while any(name.startswith(prefix) for name in self._by_name):
+            prefix = f"_{prefix}"
+        return prefix
+
+    def text(self, name: str) -> str:
+        """Return SQL of a field of a rule as text."""
+        return self._text(name)
+
+    def all_texts(self) -> tuple[str, ...]:
+        """Return the columns of all texts of an event, among which keywords are looked for."""
+        return self._all_texts
+
+    def _named(self, column: str) -> str:
+        self.read.add(column)
+        return identifier(column)
 
     def has(self, name: str) -> bool:
         """Tell whether the view has a column of this name."""
@@ -84,7 +115,9 @@ class Provider:
     def _form(self, form: str, name: str) -> str:
         if form in ("texts", "lowers"):
             wrap = "lower({})" if form == "lowers" else "{}"
-            return "[" + ", ".join(wrap.format(each) for each in self._all_texts) + "]::VARCHAR[]"
+            return (
+                "[" + ", ".join(wrap.format(self._named(each)) for each in self._all_texts) + "]::VARCHAR[]"
+            )
         if form == "":
             return self._typed(name)
         text = self._text(name)
@@ -118,13 +151,13 @@ class Provider:
             if found is None:
                 return key, "VARCHAR"
             if self.source.vendor_fields:
-                return f"coalesce({key}, CAST({identifier(found)} AS VARCHAR))", "VARCHAR"
+                return f"coalesce({key}, CAST({self._named(found)} AS VARCHAR))", "VARCHAR"
         if found is None:
             found = self._similar.get(_IGNORED.sub("", lower))
         if found is None:
             kind = _TYPES.get(lower, "VARCHAR")
             return f"CAST(NULL AS {kind})", kind
-        return identifier(found), self.columns[found]
+        return self._named(found), self.columns[found]
 
     @cached_property
     def _similar(self) -> dict[str, str]:
@@ -136,14 +169,11 @@ class Provider:
         return {key: name for key, name in found.items() if name is not None}
 
     @cached_property
-    def _all_texts(self) -> list[str]:
-        """Every text of an event, for keywords."""
+    def _all_texts(self) -> tuple[str, ...]:
         hidden = {name.lower() for name in ORIGIN_COLUMNS}
-        return [
-            identifier(name)
-            for name, kind in self.columns.items()
-            if kind == "VARCHAR" and name.lower() not in hidden
-        ]
+        return tuple(
+            name for name, kind in self.columns.items() if kind == "VARCHAR" and name.lower() not in hidden
+        )
 
     def _filled(self, template: str) -> str:
         def fill(found: re.Match[str]) -> str:

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.engines import Engine
-from detector.sigma import matcher
+from detector.sigma import matcher, needs
 from detector.sigma.matcher import Matcher
 
 #: Few letters, so that texts and values meet; some that the fold confuses, and some beyond ASCII.
 ALPHABET = "abAB\\|_1 .Kk\u212a\u0130é漢"
 
 values_of = st.lists(st.none() | st.text(alphabet=ALPHABET, max_size=40), max_size=20)
-texts_of = st.lists(st.text(alphabet="abk\\|_1 .", min_size=3, max_size=12), min_size=1, max_size=8)
+texts_of = st.lists(st.text(alphabet="abk\\|_1 .漢", min_size=3, max_size=12), min_size=1, max_size=8)
 
 
 @cache
@@ -102,3 +102,19 @@ def test_two_characters_alone_become_ascii_letters_in_lower_case() -> None:
     assert [chr(i).encode() for i in folded["i"].to_pylist()] == [
         bytes(each) for each in matcher._FOLDED_TO_ASCII
     ]
+
+
+def test_characters_that_needs_use_have_no_case() -> None:
+    usable = [i for i in range(128, 0x110000) if not 0xD800 <= i < 0xE000 and needs._is_usable(chr(i))]
+    assert len(usable) > 20_000
+    engine().register("usable", pa.table({"i": pa.array(usable, pa.int32())}))
+    found = engine().execute(
+        "SELECT chr(i::INTEGER) AS c FROM range(128, 1114112) AS t(i) WHERE NOT (i BETWEEN 55296 AND 57343) "
+        "AND lower(chr(i::INTEGER)) <> chr(i::INTEGER) "
+        "AND (i IN (SELECT i FROM usable) OR ord(lower(chr(i::INTEGER))) IN (SELECT i FROM usable))"
+    )
+    assert found["c"].to_pylist() == []
+
+
+def test_needs_hold_what_bytes_can_tell() -> None:
+    assert list(needs._runs("ab😀CDé漢字\0x")) == ["ab😀cd", "漢字"]
