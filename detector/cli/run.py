@@ -13,7 +13,7 @@ from detector.cli import scan as scan_command
 from detector.cli.common import case_option, note
 from detector.cli.report_options import language_option, style_of, write_lines
 from detector.cli.scan import rules_option
-from detector.cli.tuning_options import config_option
+from detector.cli.tuning_options import config_option, placeholders_option, with_placeholders
 from detector.report.evidence_reference import EVENT_VIEWS
 from detector.report.output import incidents_output, timeline_output
 from detector.sigma.tuning import case_tuning
@@ -24,6 +24,7 @@ from detector.sigma.tuning import case_tuning
 @case_option(required=False)
 @rules_option
 @config_option()
+@placeholders_option
 @language_option()
 @click.pass_context
 def run(
@@ -32,6 +33,7 @@ def run(
     case_path: Path | None,
     rules: tuple[Path, ...],
     config: Path | None,
+    placeholders: Path | None,
     lang: str,
     **options: Any,
 ) -> None:
@@ -44,7 +46,8 @@ def run(
       detector run E:\\export --case mycase --tz Asia/Tokyo --lang ja
     """
     path = case_path or Path("case")
-    tuning = case_tuning(path, config)  # before the logs are read: a mistake in it shows at once
+    # Before the logs are read: a mistake in it shows at once.
+    tuning = with_placeholders(case_tuning(path, config), placeholders)
     case, read = ingest_command.ingest_into(path, **options)
     ingest_command.print_report(read)
     click.echo()

@@ -18,7 +18,12 @@ from detector.cli.common import (
 )
 from detector.cli.exit_codes import EXIT_INCOMPLETE
 from detector.cli.json_text import json_text
-from detector.cli.tuning_options import config_option, print_tuned
+from detector.cli.tuning_options import (
+    config_option,
+    placeholders_option,
+    print_tuned,
+    with_placeholders,
+)
 from detector.report.safe_text import terminal_text
 from detector.scan import ScanReport
 from detector.scan import scan as scan_case
@@ -43,6 +48,7 @@ def rules_option(command: Command) -> Command:
 @case_option()
 @rules_option
 @config_option()
+@placeholders_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
 def scan(
@@ -51,6 +57,7 @@ def scan(
     case_path: Path,
     rules: tuple[Path, ...],
     config: Path | None,
+    placeholders: Path | None,
     as_json: bool,
 ) -> None:
     """Run the rules and the stages of the attack chain, and join what they find into incidents.
@@ -61,7 +68,8 @@ def scan(
       detector scan --case mycase --rules sigma/rules/windows --config detector.toml
     """
     case = open_case(case_path)
-    report = scan_into(case, rules, case_tuning(case.path, config))
+    tuning = with_placeholders(case_tuning(case.path, config), placeholders)
+    report = scan_into(case, rules, tuning)
     if as_json:
         click.echo(json_text(_as_json(report), indent=2))
     else:

@@ -1,8 +1,9 @@
-"""`--config FILE`, and what was left out because of it, as commands say it."""
+"""`--config FILE`, `--placeholders FILE`, and what was left out because of the first, as commands say it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import click
 
 from detector.cli.common import Command, counted, note
 from detector.report.safe_text import terminal_text
+from detector.sigma.placeholder_file import read_placeholders
+from detector.sigma.tuning import Tuning
 
 #: Filters that are named one by one.
 _SHOWN = 10
@@ -28,6 +31,24 @@ def config_option(beside: str = "the case's detector.toml") -> Callable[[Command
         )(command)
 
     return decorate
+
+
+def placeholders_option(command: Command) -> Command:
+    """Add `--placeholders FILE`."""
+    return click.option(
+        "--placeholders",
+        "placeholders",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE",
+        help="Values for %name% in rules with the modifier expand: YAML or TOML, docs/sigma.md.",
+    )(command)
+
+
+def with_placeholders(tuning: Tuning, file: Path | None) -> Tuning:
+    """Add the placeholders of a file to those of detector.toml, before which they go; raises RuleError."""
+    if file is None:
+        return tuning
+    return replace(tuning, placeholders={**tuning.placeholders, **read_placeholders(file)})
 
 
 def print_tuned(record: Mapping[str, Any]) -> None:

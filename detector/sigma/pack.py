@@ -30,6 +30,7 @@ from detector.sigma.correlation.resolve import resolve
 from detector.sigma.filters import apply_filters, compile_filter, distinct, is_filter
 from detector.sigma.loader import parse_rule_file, read_rule_file, rule_files
 from detector.sigma.model import CompiledFilter, CompiledRule, Pack, RuleDocument, RuleProblem, SkippedRule
+from detector.sigma.placeholders import Placeholders, Values
 
 Outcome = CompiledRule | CompiledCorrelation | CompiledFilter | SkippedRule | RuleProblem
 
@@ -74,12 +75,16 @@ def default_rules_path() -> Path:
     return Path(str(files("detector"))) / "_rules"
 
 
-def load_pack(paths: Iterable[Path], cache_folder: Path | None = None) -> Pack:
+def load_pack(
+    paths: Iterable[Path], cache_folder: Path | None = None, placeholders: Values | None = None
+) -> Pack:
     """Load and compile rules from files and folders; nothing in them raises.
 
     cache_folder: where compiled rules are kept; None: nowhere. `default_cache_folder` gives the usual one.
+    placeholders: what the modifier expand puts in, as `detector.sigma.placeholder_file` reads it.
     """
-    store = _Cache(cache_folder)
+    values = placeholders or {}
+    store = _Cache(cache_folder, values)
     outcomes: list[Outcome] = []
     for path in rule_files(paths):
         content = path if isinstance(path, RuleProblem) else read_rule_file(path)
@@ -89,20 +94,25 @@ def load_pack(paths: Iterable[Path], cache_folder: Path | None = None) -> Pack:
         sha256 = hashlib.sha256(content).hexdigest()
         found = store.get(sha256)
         if found is None:
-            found = _compile_file(content, str(path))
-            store.put(sha256, found)
+            used = Placeholders(values)
+            found = compile_outcomes(content, str(path), used)
+            store.put(sha256, found, used.digests())
         outcomes.extend(replace(outcome, path=str(path)) for outcome in found)
     store.save()
-    return _pack(outcomes)
+    return assemble(outcomes)
 
 
 def compile_text(content: bytes, path: str) -> Pack:
     """Compile the rules of one file's bytes."""
-    return _pack(_compile_file(content, path))
+    return assemble(compile_outcomes(content, path))
 
 
-def _compile_file(content: bytes, path: str) -> list[Outcome]:
+def compile_outcomes(content: bytes, path: str, placeholders: Placeholders | None = None) -> list[Outcome]:
+    """Compile the documents of one file's bytes; a problem says what to write instead."""
+    from detector.sigma.check.diagnose import diagnose
     from detector.sigma.compiler import compile_document
+
+    values = placeholders or Placeholders()
 
     def outcome(document: RuleDocument) -> Outcome:
         if is_correlation(document.data):
@@ -110,12 +120,15 @@ def _compile_file(content: bytes, path: str) -> list[Outcome]:
         return compile_filter(document) if is_filter(document.data) else compile_document(document)
 
     return [
-        outcome(found) if isinstance(found, RuleDocument) else found
+        outcome(replace(found, placeholders=values))
+        if isinstance(found, RuleDocument)
+        else diagnose(found, content)
         for found in parse_rule_file(content, path)
     ]
 
 
-def _pack(outcomes: Sequence[Outcome]) -> Pack:
+def assemble(outcomes: Sequence[Outcome]) -> Pack:
+    """Make a pack of what came of files: one rule for each id, filters applied, correlations resolved."""
     rules: dict[str, list[CompiledRule | CompiledCorrelation]] = defaultdict(list)
     skipped = [outcome for outcome in outcomes if isinstance(outcome, SkippedRule)]
     problems = [outcome for outcome in outcomes if isinstance(outcome, RuleProblem)]
@@ -175,30 +188,33 @@ def cache_key() -> str:
 
 
 class _Cache:
-    """What came of rule files, by SHA-256 of their bytes."""
+    """What came of rule files, by SHA-256 of their bytes, and with which values of placeholders."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, placeholders: Values) -> None:
+        self._placeholders = Placeholders(placeholders)
         self._path = None if folder is None else folder / f"rules-{cache_key()}.jsonl"
         self._known = self._load()
-        self._used: dict[str, list[Outcome]] = {}
+        self._used: dict[str, bytes] = {}
         self._changed = False
 
     def get(self, sha256: str) -> list[Outcome] | None:
         line = self._known.get(sha256)
-        found = None if line is None else _decode(line)
-        if found is not None:
-            self._used[sha256] = found
+        found = None if line is None else _decode(line, self._placeholders)
+        if line is not None and found is not None:
+            self._used[sha256] = line
         return found
 
-    def put(self, sha256: str, outcomes: list[Outcome]) -> None:
-        self._used[sha256] = outcomes
+    def put(self, sha256: str, outcomes: list[Outcome], placeholders: dict[str, str]) -> None:
+        """Keep what came of a file, with a digest of each placeholder's values that it asked for."""
+        if self._path is not None:
+            self._used[sha256] = _encode(sha256, outcomes, placeholders)
         self._changed = True
 
     def save(self) -> None:
         """Write the cache anew if it grew; a cache that cannot be written is no error."""
         if self._path is None or not self._changed:
             return
-        lines = [_encode(sha256, outcomes) for sha256, outcomes in self._used.items()]
+        lines = list(self._used.values())
         others = [line for sha256, line in self._known.items() if sha256 not in self._used]
         lines = others[: max(0, MAX_CACHED_FILES - len(lines))] + lines
         temporary: str | None = None
@@ -241,16 +257,19 @@ def _remove(path: Path) -> None:
         return  # another process uses it, or did the same
 
 
-def _encode(sha256: str, outcomes: list[Outcome]) -> bytes:
+def _encode(sha256: str, outcomes: list[Outcome], placeholders: dict[str, str]) -> bytes:
     names = {kind: name for name, kind in _KINDS.items()}
     listed = [{"kind": names[type(outcome)], **asdict(outcome)} for outcome in outcomes]
-    return orjson.dumps({"sha256": sha256, "outcomes": listed})
+    return orjson.dumps({"sha256": sha256, "placeholders": placeholders, "outcomes": listed})
 
 
-def _decode(line: bytes) -> list[Outcome] | None:
+def _decode(line: bytes, placeholders: Placeholders) -> list[Outcome] | None:
     try:
-        return [_outcome(given) for given in orjson.loads(line)["outcomes"]]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        entry = orjson.loads(line)
+        if any(placeholders.digest(name) != digest for name, digest in entry["placeholders"].items()):
+            return None
+        return [_outcome(given) for given in entry["outcomes"]]
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -317,7 +317,8 @@ def load_tuned_pack(paths: Sequence[Path], tuning: Tuning) -> tuple[Pack, Tuned]
 
     Raises TuningError if it names a rule that there is not; a bad rule is a problem of the pack.
     """
-    pack = load_pack(list(paths) or [default_rules_path()], default_cache_folder())
+    given = list(paths) or [default_rules_path()]
+    pack = load_pack(given, default_cache_folder(), tuning.placeholders)
     return tune(pack, tuning, own=not paths)
 
 
