@@ -21,6 +21,8 @@ _MODULES: tuple[str, ...] = (
     "windows.json_evtx_dump",
     "network.windows_firewall",
     "network.fortigate",
+    # Last: it takes what has syslog envelopes, whoever wrote it.
+    "network.syslog_file",
 )
 
 

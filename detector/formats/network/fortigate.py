@@ -11,13 +11,12 @@ over versions.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from detector.formats.base import Format, Input, Item, ReadContext
-from detector.formats.lines import Line, read_lines, text_of
+from detector.formats.base import ReadContext
+from detector.formats.network.devices import Device, Parsed, device_format
 from detector.formats.network.key_value import MAX_LINE, pairs
 from detector.formats.network.syslog import unwrap
 from detector.formats.network.values import (
@@ -32,8 +31,6 @@ from detector.formats.network.values import (
     since_epoch,
     zone_offset,
 )  # fmt: skip
-from detector.tables.evidence import ReadWarning
-from detector.tables.network import NetworkRecord
 
 #: Log types of FortiOS; all but traffic and event are UTM logs, which older versions name directly.
 _TYPES = frozenset({
@@ -48,8 +45,6 @@ _BEGIN = re.compile(
 )
 _ID = re.compile(r"\d{10}")
 _UI_ADDRESS = re.compile(r"\(([0-9A-Fa-f.:]+)\)")
-#: How many lines of the head are looked at to recognise the format.
-_LOOK_AT = 40
 
 
 class _Meaning(NamedTuple):
@@ -337,70 +332,33 @@ def _stated_time(fields: dict[str, str]) -> tuple[datetime | None, datetime | No
     return None, local
 
 
-def _record(
-    line: Line, begin: int, fields: dict[str, str], context: ReadContext
-) -> tuple[NetworkRecord, bool]:
-    """Return the record, and whether its time is missing for want of a zone."""
+def parse(text: str, context: ReadContext) -> Parsed | None:
+    """Read one line."""
+    found = _fields(text)
+    if found is None:
+        return None
+    begin, fields = found
     time, local = _stated_time(fields)
     device = _text(fields.get("devname"))
     if local is not None and context.time_zone is not None:
         time = local.replace(tzinfo=context.time_zone).astimezone(UTC)
     if begin and (device is None or time is None):
-        envelope = unwrap(line.text, context)
+        envelope = unwrap(text, context)
         device, time = device or envelope.host, time or envelope.time
     columns = _common(fields, time, device)
     vpn = fields["type"] == "event" and fields["subtype"] == "vpn"
     (_vpn if vpn else _firewall)(fields, columns)
     columns = {name: value for name, value in columns.items() if value is not None}
-    record = NetworkRecord(line.offset, line.number, "vpn" if vpn else "firewall", columns, fields, line.text)
-    return record, time is None and local is not None
+    return Parsed("vpn" if vpn else "firewall", columns, fields, time is None and local is not None)
 
 
-def read(source: Input) -> Iterator[Item]:
-    """Yield a record for each FortiGate line and a warning for each other one.
-
-    Raises TimeZoneError if the head has a line whose time states no zone and nobody gave one. A later line
-    of that kind is kept without time; the first of them gets a warning (of no lost record).
-    """
-    if needs_zone(source.head):
-        source.context.zone()
-    warned = False
-    for line in read_lines(source):
-        if isinstance(line, ReadWarning):
-            yield line
-            continue
-        found = _fields(line.text)
-        if found is None:
-            yield ReadWarning(line.offset, f"line {line.number} is not a FortiGate log: {line.text[:80]!r}")
-            continue
-        record, zoneless = _record(line, *found, source.context)
-        if zoneless and not warned:
-            warned = True
-            yield ReadWarning(
-                line.offset,
-                f"line {line.number} and perhaps later ones: time without zone, kept without time",
-                0,
-            )
-        yield record
+def sure(text: str) -> bool:
+    """Tell a FortiGate line by a ten-digit logid, a level, and what names the device."""
+    found = _fields(text)
+    if found is None or "level" not in found[1] or _ID.fullmatch(found[1].get("logid", "")) is None:
+        return False
+    return "vd" in found[1] or "devid" in found[1]
 
 
-def _head_fields(head: bytes) -> Iterator[dict[str, str]]:
-    """Yield the pairs of the lines of the head that are surely FortiGate's: a ten-digit logid, a level."""
-    lines = [line for line in text_of(head).splitlines()[: _LOOK_AT * 4] if line.strip()]
-    for line in lines[:_LOOK_AT]:
-        found = _fields(line)
-        if found is not None and "level" in found[1] and _ID.fullmatch(found[1].get("logid", "")):
-            yield found[1]
-
-
-def recognise(head: bytes) -> bool:
-    """Tell whether one of the first lines is a FortiGate log."""
-    return any("vd" in fields or "devid" in fields for fields in _head_fields(head))
-
-
-def needs_zone(head: bytes) -> bool:
-    """Tell whether one of the first lines has a time without zone."""
-    return any(_stated_time(fields)[1] is not None for fields in _head_fields(head))
-
-
-FORMAT = Format("fortigate", recognise, read, split="line", needs_zone=needs_zone)
+DEVICE = Device("fortigate", parse, marks=("type=",), sure=sure)
+FORMAT = device_format(DEVICE)

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from detector.formats.base import Input, ReadContext
-from detector.formats.network import example
-from detector.formats.registry import _MODULES
+from detector.formats.network import devices, example
 from detector.tables.evidence import ReadWarning
 from detector.tables.network import ACTIONS, FIREWALL_COLUMNS, FIREWALL_EVENT_TYPES
 
@@ -21,9 +20,15 @@ LINE = (
 )
 
 
-def test_example() -> None:
+def _ask_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = devices.devices()
+    monkeypatch.setattr(devices, "devices", lambda: (example.DEVICE, *known))
+
+
+def test_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    _ask_example(monkeypatch)
     data = (LINE + "something else\n").encode()
-    assert example.FORMAT.recognise(data) and not example.needs_zone(data)
+    assert example.FORMAT.recognise(data) and not devices.needs_zone(data)
     record, warning = example.FORMAT.read(Input(io.BytesIO(data), data))
     assert not isinstance(record, ReadWarning) and isinstance(warning, ReadWarning)
     assert warning.offset == len(LINE)
@@ -38,11 +43,12 @@ def test_example() -> None:
 
 
 def test_it_is_not_registered() -> None:
-    assert "network.example" not in _MODULES
+    assert "example" not in devices._DEVICES
 
 
 @pytest.mark.corpus
-def test_it_reads_real_lines(corpus: Path) -> None:
+def test_it_reads_real_lines(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _ask_example(monkeypatch)
     folder = corpus / "netlogs/iptables"
     read = 0
     for path in sorted(folder.rglob("*.log")):
