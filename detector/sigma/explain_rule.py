@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from detector.errors import RuleError
 from detector.sigma.filters import apply_filters
 from detector.sigma.loader import parse_rule_file, read_rule_file
-from detector.sigma.model import CompiledRule, Pack, RuleDocument, RuleProblem, SkippedRule
+from detector.sigma.model import CompiledFilter, CompiledRule, Pack, RuleDocument, RuleProblem, SkippedRule
 from detector.sigma.pack import default_cache_folder, default_rules_path, load_pack
+from detector.sigma.placeholders import Placeholders
 from detector.sigma.tuning import Selector, Tuning, names_of, with_level
 
 
@@ -32,16 +33,16 @@ def find_rule(reference: str, paths: Sequence[Path], tuning: Tuning) -> RuleToEx
     given = Path(reference)
     is_file = given.suffix.lower() in (".yml", ".yaml") and given.is_file()
     searched = [given, *paths] if is_file else [*(paths or [default_rules_path()])]
-    pack = load_pack(searched, default_cache_folder())
+    pack = load_pack(searched, default_cache_folder(), tuning.placeholders)
     rule = _only(reference, _meant(reference, pack, given if is_file else None), pack)
     filtered = apply_filters([with_level(rule, tuning)], tuning.filters).rules[0]
     listed = {each.id: each for each, _ in pack.filters}
     documents = {
-        each.id: tuning.documents.get(each.id) or _document(listed[each.id].path, listed[each.id].line)
+        each.id: tuning.documents.get(each.id) or _document(listed[each.id], tuning)
         for each in filtered.filters
     }
     disabled_by = next((each for each in tuning.disabled if each.fits(rule)), None)
-    return RuleToExplain(filtered, _document(rule.path, rule.line), documents, disabled_by)
+    return RuleToExplain(filtered, _document(rule, tuning), documents, disabled_by)
 
 
 def _meant(reference: str, pack: Pack, file: Path | None) -> list[CompiledRule]:
@@ -82,11 +83,11 @@ def _names(each: SkippedRule | RuleProblem) -> set[str]:
     return {name.lower() for name in named} - {""}
 
 
-def _document(path: str, line: int) -> RuleDocument:
+def _document(of: CompiledRule | CompiledFilter, tuning: Tuning) -> RuleDocument:
     """Read a document again; raises RuleError if it is not there any more."""
-    content = read_rule_file(Path(path))
+    content = read_rule_file(Path(of.path))
     if isinstance(content, bytes):
-        for found in parse_rule_file(content, path):
-            if isinstance(found, RuleDocument) and found.line == line:
-                return found
-    raise RuleError(f"{path}:{line}: the rule is not there any more; run the command again")
+        for found in parse_rule_file(content, of.path):
+            if isinstance(found, RuleDocument) and found.line == of.line:
+                return replace(found, placeholders=Placeholders(tuning.placeholders))
+    raise RuleError(f"{of.path}:{of.line}: the rule is not there any more; run the command again")

@@ -127,6 +127,24 @@ def test_what_is_no_event_is_refused(given: str | bytes, message: str) -> None:
         explain(WHOAMI, "--event", "-", given=given)
 
 
+def test_placeholders_of_the_config_and_of_a_file(tmp_path: Path) -> None:
+    rule = tmp_path / "rule.yml"
+    rule.write_text(
+        "title: Expanded\nid: 1f7a3c1e-3b1c-4f0c-9d0e-0c6f5a1b2c3d\n"
+        "logsource: {product: windows, service: security}\n"
+        "detection:\n    s:\n        TargetUserName|expand: '%Admins%'\n    condition: s\n",
+        encoding="utf-8",
+    )
+    config, file = tmp_path / "detector.toml", tmp_path / "values.yml"
+    config.write_text('[placeholders]\nAdmins = ["adm_*", "root"]\n', encoding="utf-8")
+    file.write_text("Admins: eve\n", encoding="utf-8")
+    event = json.dumps({"Channel": "Security", "TargetUserName": "ADM_1"})
+    assert told(rule, "--event", "-", "--config", config, given=event)[0]["hit"]
+    assert not told(rule, "--event", "-", "--config", config, "--placeholders", file, given=event)[0]["hit"]
+    with pytest.raises(RuleError, match="placeholder %Admins% has no value"):
+        explain(rule, "--event", "-", given=event)
+
+
 def test_wrong_use() -> None:
     assert explain(WHOAMI).exit_code == 2
     assert explain(WHOAMI, "--event", "a", "--evidence", "b", "--case", ".").exit_code == 2

@@ -13,7 +13,7 @@ from detector.cli.common import case_option, console, format_option, note, open_
 from detector.cli.json_text import json_text
 from detector.cli.rules.event_input import events_of_case, read_events, read_input
 from detector.cli.tables import Column, print_table
-from detector.cli.tuning_options import config_option
+from detector.cli.tuning_options import config_option, placeholders_option, with_placeholders
 from detector.report.safe_text import shortened, terminal_text
 from detector.sigma.explain import MAX_VALUES, Explainer, Explanation, FilterVerdict, Part
 from detector.sigma.explain_event import Event
@@ -39,6 +39,7 @@ _WIDTH = 60
     help="Sigma rules to look in, a file or folder, instead of the tool's own; may be given several times.",
 )
 @config_option("the detector.toml of --case, if one is given")
+@placeholders_option
 @format_option("table", "json")
 def explain_rule(
     rule: str,
@@ -47,6 +48,7 @@ def explain_rule(
     case_path: Path | None,
     paths: tuple[Path, ...],
     config: Path | None,
+    placeholders: Path | None,
     output_format: str,
 ) -> None:
     """Show why RULE (id, name, title or file) matches an event, or does not.
@@ -67,7 +69,7 @@ def explain_rule(
     if evidence is not None and case_path is None:
         raise click.UsageError("--evidence needs --case")
     case = open_case(case_path) if case_path is not None and evidence is not None else None
-    found = find_rule(rule, paths, _tuning(case_path, config))
+    found = find_rule(rule, paths, with_placeholders(_tuning(case_path, config), placeholders))
     events = _events(found, case, event, evidence)
     explainer = Explainer(found.document, found.rule, found.filters)
     explanations = [explainer.explain(each) for each in events]
