@@ -8,7 +8,7 @@ thing. Everything is ordered by time and evidence, so the order of the input nev
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -105,13 +105,16 @@ def rank_of(level: str | None) -> int:
 def from_hits(
     rows: Iterable[Mapping[str, Any]], hosts: Hosts, devices: Collection[tuple[str, str]]
 ) -> list[Observation]:
-    """Turn rows of the `hits` table into observations, one for each burst.
+    """Turn rows of the `hits` table into observations, one for each burst, and one for each correlation.
 
     `devices` are the (site, name) of firewalls and VPN appliances.
     """
     bursts: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    correlated: list[Observation] = []
     for row in rows:
-        if row["time"] is not None and row["evidence_id"] is not None:
+        if row.get("events"):
+            correlated.append(_from_correlation(row, hosts, devices))
+        elif row["time"] is not None and row["evidence_id"] is not None:
             key = (row["site"], row["rule_id"], row["host"], row["account"], row["src_ip"], row["src_host"])
             bursts.setdefault(key, []).append(row)
     found = [
@@ -119,7 +122,7 @@ def from_hits(
         for members in bursts.values()
         for burst in _split(sorted(members, key=_hit_order))
     ]
-    return sorted(found, key=lambda observation: observation.order)
+    return sorted(found + correlated, key=lambda observation: observation.order)
 
 
 def from_findings(
@@ -171,6 +174,19 @@ def _from_burst(
         events=tuple(Reference(hit["evidence_id"], hit["evidence_offset"] or 0) for hit in burst),
         on_device=on_device,
     )
+
+
+def _from_correlation(
+    row: Mapping[str, Any], hosts: Hosts, devices: Collection[tuple[str, str]]
+) -> Observation:
+    """Turn a match of a correlation into an observation; it joins several events already."""
+    made = _from_finding(
+        {**row, "stage": row["rule_id"], "confidence": None, "finding_id": None, "details": None},
+        hosts,
+        devices,
+    )
+    on_device = made.on_device or (not made.hosts and row["table"] in {"firewall", "vpn"})
+    return replace(made, kind="rule", title=row["rule_title"], on_device=on_device)
 
 
 def _from_finding(row: Mapping[str, Any], hosts: Hosts, devices: Collection[tuple[str, str]]) -> Observation:

@@ -35,7 +35,8 @@ def hit_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield hits in order of time as dictionaries, each with `evidence` and, if wanted, `event`.
 
-    `event` holds the fields that the record has, by their own names, without NULLs; times are aware.
+    `event` holds the fields that the record has, by their own names, without NULLs; times are aware. A match
+    of a correlation has `correlation` too: since when, on which hosts, and the keys of all its events.
     """
     parameters = {"levels": list(LEVELS), "least": least_level}
     # Whole, not streamed: the case holds all hits in memory anyway, and a stream that is still open would
@@ -57,6 +58,15 @@ def hit_rows(
                 "sha256": row["sha256"],
                 "offset": row["evidence_offset"],
             }
+            if row["events"] is not None:
+                hit["correlation"] = {
+                    "first_seen": row["first_seen"],
+                    "last_seen": row["last_seen"],
+                    "grouped_by": dict(row["grouped_by"]),
+                    "hosts": row["hosts"],
+                    "accounts": row["accounts"],
+                    "events": row["events"],
+                }
             if events:
                 hit["event"] = found.get((row["evidence_id"], row["evidence_offset"]))
             yield hit

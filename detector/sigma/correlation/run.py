@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from detector.engines import Engine
 from detector.sigma.correlation.document import fulfils
+from detector.sigma.correlation.evidence import events_of
 from detector.sigma.correlation.expression import positives, ways
 from detector.sigma.correlation.measure import (
     ARROW_TYPE,
@@ -27,7 +28,7 @@ from detector.sigma.correlation.measure import (
 from detector.sigma.correlation.model import MEASURES, Correlation, Expression, Member
 from detector.sigma.correlation.ordered import Rows, Way, ordered_ends
 from detector.sigma.correlation.resolve import base_fields, wanted
-from detector.sigma.correlation.tables import OFFSETS, PLACES, Tables, field_column
+from detector.sigma.correlation.tables import PLACES, Tables, field_column
 from detector.sigma.correlation.windows import (
     Flags,
     Found,
@@ -69,7 +70,6 @@ class Correlator:
 
         failed: ids of correlations that are left out.
         """
-        self._tables.register_evidence()
         found: list[pa.Table] = []
         for each in self._correlations:
             if each.rule.id in failed:
@@ -199,69 +199,55 @@ class Correlator:
 
     def _described(self, each: Correlation, groups: pa.Table) -> pa.Table:
         """Return the matches as rows of `hits`."""
-        table = self._tables.name(each.rule.id)
-        found = self._engine.execute(_DESCRIBED.format(table=table, places=PLACES, offsets=OFFSETS))
-        names = [literal(name) for name in each.rule.group_by]
+        rows = self._engine.execute(
+            "SELECT match, since, happened, event, place, coalesce(record, -1) AS record "
+            f"FROM {self._tables.name(each.rule.id)}"
+        )
+        events = events_of(rows, self._tables.evidence())
+        self._engine.register("correlation_completing", events.completing)
+        self._engine.register("correlation_seen", events.places)
+        found = self._engine.execute(_DESCRIBED.format(places=PLACES))
+        names = ", ".join(literal(name) for name in each.rule.group_by)
+        keys = ", ".join(f"k{at}" for at in range(len(each.rule.group_by)))
         self._engine.register("correlation_groups", groups)
-        keys = ", ".join(f"k{at}" for at in range(len(names)))
-        values = self._engine.execute(
-            f"SELECT map([{', '.join(names)}]::VARCHAR[], [{keys}]::VARCHAR[]) AS grouped "
+        grouped = self._engine.execute(
+            f"SELECT map([{names}]::VARCHAR[], [{keys}]::VARCHAR[]) AS grouped "
             "FROM correlation_groups ORDER BY match"
         )
-        given = {
-            "rule_id": each.rule.id,
-            "rule_title": each.rule.title,
-            "level": each.level,
-            "step": step_of(each.tags),
+        given: dict[str, pa.Array | pa.ChunkedArray] = {
+            "rule_id": pa.repeat(each.rule.id, found.num_rows),
+            "rule_title": pa.repeat(each.rule.title, found.num_rows),
+            "level": pa.repeat(each.level, found.num_rows),
+            "step": pa.repeat(step_of(each.tags), found.num_rows),
+            "tags": pa.array([list(each.tags)] * found.num_rows, pa.list_(pa.string())),
+            "grouped_by": grouped["grouped"],
+            "events": events.references,
         }
-        columns: list[pa.ChunkedArray | pa.Array] = []
-        for name, kind in HIT_COLUMNS.items():
-            if name in given:
-                columns.append(pa.repeat(pa.scalar(given[name], kind), found.num_rows))
-            elif name == "tags":
-                columns.append(pa.array([list(each.tags)] * found.num_rows, kind))
-            elif name == "grouped_by":
-                columns.append(values["grouped"].cast(kind))
-            else:
-                columns.append(found[name].cast(kind))
+        columns = [
+            (given[name] if name in given else found[name]).cast(kind) for name, kind in HIT_COLUMNS.items()
+        ]
         return pa.table(columns, schema=schema(HIT_COLUMNS))
 
 
-# Finds: each match of a correlation with its events; time, record and channel are those of the event with
-# which the condition first holds. Needs: the correlation's table, correlation_places, correlation_evidence.
+# Finds: each match with what its events have in common; channel, record, … are those of the event with which
+# the condition first holds. Needs: correlation_completing, correlation_seen, correlation_places.
 _DESCRIBED = """
-WITH found AS (
-    SELECT match, since, happened, record, event % {offsets} AS evidence_offset, evidence_id, places.*
-    FROM {table} AS stored
-    JOIN {places} AS places USING (place)
-    JOIN correlation_evidence ON file = event // {offsets}
-), completing AS (
-    SELECT * FROM found
-    QUALIFY 1 = row_number() OVER (
-        PARTITION BY match ORDER BY since, happened DESC, evidence_id, evidence_offset)
-), events AS (
-    SELECT match, happened, evidence_id, evidence_offset, any_value(host) AS host,
-        any_value(account) AS account, any_value(src_ip) AS src_ip, any_value(src_host) AS src_host
-    FROM found GROUP BY match, happened, evidence_id, evidence_offset
-), joined AS (
-    SELECT match, make_timestamptz(min(happened)) AS first_seen, make_timestamptz(max(happened)) AS last_seen,
-        list_sort(list(DISTINCT host) FILTER (host IS NOT NULL)) AS hosts,
-        list_sort(list(DISTINCT account) FILTER (account IS NOT NULL)) AS accounts,
-        list_sort(list(DISTINCT src_ip) FILTER (src_ip IS NOT NULL)) AS addresses,
-        list_sort(list(DISTINCT src_host) FILTER (src_host IS NOT NULL)) AS source_hosts,
-        list(struct_pack(evidence_id, evidence_offset) ORDER BY happened, evidence_id, evidence_offset)
-            AS events
-    FROM events GROUP BY match
+WITH seen AS (
+    SELECT match,
+        coalesce(list_sort(list(DISTINCT host) FILTER (host IS NOT NULL)), []) AS hosts,
+        coalesce(list_sort(list(DISTINCT account) FILTER (account IS NOT NULL)), []) AS accounts,
+        coalesce(list_sort(list(DISTINCT src_ip) FILTER (src_ip IS NOT NULL)), []) AS addresses,
+        coalesce(list_sort(list(DISTINCT src_host) FILTER (src_host IS NOT NULL)), []) AS sources
+    FROM correlation_seen JOIN {places} USING (place) GROUP BY match
 )
-SELECT completing.site, make_timestamptz(since) AS time, completing.view AS "table", completing.channel,
-    completing.event_id, completing.record AS record_id, completing.evidence_id, completing.evidence_offset,
-    joined.first_seen, joined.last_seen, joined.events,
-    coalesce(joined.hosts, []) AS hosts, coalesce(joined.accounts, []) AS accounts,
-    CASE WHEN len(joined.hosts) = 1 THEN joined.hosts[1] END AS host,
-    CASE WHEN len(joined.accounts) = 1 THEN joined.accounts[1] END AS account,
-    CASE WHEN len(joined.addresses) = 1 THEN joined.addresses[1] END AS src_ip,
-    CASE WHEN len(joined.source_hosts) = 1 THEN joined.source_hosts[1] END AS src_host
-FROM completing JOIN joined USING (match)
+SELECT places.site, make_timestamptz(since) AS time, places.view AS "table", places.channel, places.event_id,
+    nullif(record, -1) AS record_id, evidence_id, evidence_offset,
+    make_timestamptz(first_seen) AS first_seen, make_timestamptz(last_seen) AS last_seen, hosts, accounts,
+    CASE WHEN len(hosts) = 1 THEN hosts[1] END AS host,
+    CASE WHEN len(accounts) = 1 THEN accounts[1] END AS account,
+    CASE WHEN len(addresses) = 1 THEN addresses[1] END AS src_ip,
+    CASE WHEN len(sources) = 1 THEN sources[1] END AS src_host
+FROM correlation_completing JOIN {places} AS places USING (place) JOIN seen USING (match)
 ORDER BY match
 """
 

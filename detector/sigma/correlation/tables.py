@@ -142,17 +142,9 @@ class Tables:
         counted = self._engine.execute(f"SELECT count(*) AS n FROM {PLACES}")
         self._places = counted["n"][0].as_py()
 
-    def register_evidence(self) -> None:
-        """Make the numbers of evidence files readable as correlation_evidence(file, evidence_id)."""
-        self._engine.register(
-            "correlation_evidence",
-            pa.table(
-                {
-                    "file": pa.array(list(self._evidence.values()), pa.int64()),
-                    "evidence_id": pa.array(list(self._evidence), pa.string()),
-                }
-            ),
-        )
+    def evidence(self) -> list[str]:
+        """Return the ids of evidence files by their number."""
+        return list(self._evidence)
 
     def drop(self) -> None:
         """Remove all tables."""
