@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evtx import PyEvtxParser
 
 from detector.errors import RuleError
-from detector.formats.windows.evtx_json import event_from_text
 from detector.sigma.explain import Explainer, Explanation, Part
 from detector.sigma.explain_event import Event, from_columns
 from detector.sigma.explain_rule import RuleToExplain, find_rule
@@ -20,9 +18,9 @@ from detector.sigma.model import CompiledRule, RuleDocument
 from detector.sigma.pack import load_pack
 from detector.sigma.scan import scan
 from detector.sigma.tuning import Tuning, load_tuning
-from detector.tables.windows import SYSTEM_COLUMNS
 from tests.rules.pack import as_process_event_of_security, cases, rule_paths
 from tests.sigma.oracle import matches
+from tests.sigma.recordings import events_of
 from tests.sigma.tables import windows_engine
 from tests.sigma.test_backend import compiled
 from tests.sigma.test_filters import filter_of
@@ -96,17 +94,11 @@ def test_hits_and_near_misses_of_rules_are_explained_as_they_are(path: Path) -> 
             assert fits["security"] and not fits.get("sysmon", False)
 
 
-def _events(path: Path) -> Iterator[dict[str, Any]]:
-    for record in PyEvtxParser(str(path)).records_json():
-        system, names, values = event_from_text(record["data"])
-        yield dict(zip(names, values, strict=True)) | dict(zip(SYSTEM_COLUMNS, system, strict=True))
-
-
 @pytest.mark.corpus
 def test_every_hit_of_a_scan_is_explained_as_one_and_other_events_are_not(corpus: Path) -> None:
     pack = load_pack(rule_paths())
     paths = sorted((corpus / "evtx" / "attack-samples").glob("**/*.evtx"))[::7]
-    events = [event for path in paths for event in _events(path)]
+    events = [event for path in paths for event in events_of(path)]
     hits = scan(windows_engine(events), pack.rules).hits.select(["rule_id", "evidence_offset"]).to_pylist()
     by_rule: dict[str, set[int]] = {}
     for hit in hits:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -18,7 +20,9 @@ from detector.sigma.filters import apply_filters, compile_filter, is_filter
 from detector.sigma.model import CompiledFilter, CompiledRule, Pack, RuleDocument, RuleProblem, SkippedRule
 from detector.sigma.pack import load_pack
 from detector.sigma.scan import ScanResult, scan
+from tests.rules.pack import rule_paths
 from tests.sigma.oracle import matches
+from tests.sigma.recordings import events_of
 from tests.sigma.tables import windows_engine
 from tests.sigma.test_backend import compiled
 
@@ -305,3 +309,55 @@ def test_a_filter_alone_reports_the_rules_that_are_not_there(folder: Path) -> No
     pack: Pack = load_pack([folder / "f.yml"])
     assert [problem.line for problem in pack.problems] == [1]
     assert not pack.rules
+
+
+def test_a_correlation_counts_what_filters_leave(folder: Path) -> None:
+    correlation = {
+        "title": "C",
+        "id": "4f7a3c1e-3b1c-4f0c-9d0e-0c6f5a1b2c3d",
+        "correlation": {
+            "type": "event_count",
+            "rules": [ONE],
+            "group-by": ["Computer"],
+            "timespan": "5m",
+            "condition": {"gte": 3},
+        },
+    }
+    (folder / "c.yml").write_text(yaml.safe_dump(correlation), encoding="utf-8")
+
+    def hits() -> int:
+        pack = load_pack([folder])
+        assert not pack.problems
+        found = scan(windows_engine(EVENTS), pack.rules, None, pack.correlations)
+        return sum(each == correlation["id"] for each in found.hits["rule_id"].to_pylist())
+
+    # Of four failed logons two are by administrators' accounts, which the filter leaves out.
+    assert hits() == 0
+    (folder / "f.yml").unlink()
+    assert hits() > 0
+
+
+@pytest.mark.corpus
+def test_on_recordings_a_filter_changes_the_hits_of_its_rule_only(corpus: Path) -> None:
+    rules = load_pack(rule_paths()).rules
+    paths = sorted((corpus / "evtx" / "attack-samples").glob("**/*.evtx"))[::8]
+    engine = windows_engine(event for path in paths for event in events_of(path))
+    before = scan(engine, rules).hits
+    counts = Counter(before["rule_id"].to_pylist())
+    chosen = next(rule for rule in rules if rule.id == counts.most_common(1)[0][0])
+    hosts = before.filter(pc.equal(before["rule_id"], chosen.id))["host"].to_pylist()
+    assert len(counts) > 5
+    assert len(set(hosts)) > 1
+    product, category, service = chosen.logsource
+    logsource = {"product": product, "category": category, "service": service}
+    each = filter_of(
+        {"selection": {"Computer": hosts[0]}},
+        rules=[chosen.id],
+        logsource={key: value for key, value in logsource.items() if value},
+    )
+    after = scan(engine, apply_filters(rules, [each]).rules)
+    kept = [
+        row for row in before.to_pylist() if not (row["rule_id"] == chosen.id and row["host"] == hosts[0])
+    ]
+    assert after.hits.to_pylist() == kept
+    assert after.left_out == {(each.id, chosen.id): hosts.count(hosts[0])}

@@ -313,3 +313,16 @@ def test_correlations_are_disabled_and_levelled_as_rules_are(tmp_path: Path, rul
         assert not found.problems
     (problem,) = tuned(tmp_path, pack, FILTER.replace("rule_1", "many"))[0].problems
     assert "refers to the correlation many; filter the rules that it counts" in problem.message
+
+
+def test_placeholders_of_the_file_reach_the_rules(tmp_path: Path, rules: Path) -> None:
+    path = rules / "discovery" / "r0.yml"
+    text = path.read_text(encoding="utf-8").replace("EventID: 4625", "TargetUserName|expand: '%Admins%'")
+    path.write_text(text, encoding="utf-8")
+    assert "Admins" in load_tuned_pack([rules], Tuning())[0].problems[0].message
+    given = tuning(tmp_path, '[placeholders]\nAdmins = ["adm_*", "root"]\n')
+    pack, _ = load_tuned_pack([rules], given)
+    assert not pack.problems
+    assert "adm_" in pack.rules[0].where
+    # What was compiled with these values is not taken from the cache without them.
+    assert load_tuned_pack([rules], Tuning())[0].problems
