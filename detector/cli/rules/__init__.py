@@ -11,6 +11,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("listing", "list_rules"),
     "check": ("check", "check"),
     "test": ("test", "test_rules"),
+    "new": ("new", "new_rule"),
+    "convert": ("convert", "convert_rules"),
     "explain": ("explain", "explain_rule"),
 }
 

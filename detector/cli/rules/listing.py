@@ -9,9 +9,11 @@ import click
 from detector.cli.common import console, format_option, note
 from detector.cli.exit_codes import EXIT_FAILED
 from detector.cli.json_text import json_text
+from detector.cli.report_options import language_option
 from detector.cli.tables import Column, print_table
 from detector.cli.tuning_options import config_option
 from detector.report.safe_text import terminal_text
+from detector.report.texts import Texts, load
 from detector.sigma.model import CompiledRule, RuleProblem
 from detector.sigma.tuning import Tuning, load_tuned_pack, load_tuning
 from detector.tables.steps import step_of
@@ -29,10 +31,11 @@ _COLUMNS = ("level", "id", "title", "step", "log source", "path")
     help="Sigma rules, a file or folder, instead of the tool's own; may be given several times.",
 )
 @config_option("none")
+@language_option()
 @format_option("table", "json")
 @click.pass_context
 def list_rules(
-    context: click.Context, /, paths: tuple[Path, ...], config: Path | None, output_format: str
+    context: click.Context, /, paths: tuple[Path, ...], config: Path | None, lang: str, output_format: str
 ) -> None:
     """List the rules that `detector scan` runs, as --config tunes them.
 
@@ -41,10 +44,12 @@ def list_rules(
     \b
     Examples:
       detector rules list
+      detector rules list --lang ja
       detector rules list --rules sigma/rules/windows --format json
     """
     pack, tuned = load_tuned_pack(paths, Tuning() if config is None else load_tuning(config))
-    rows = [_row(rule) for rule in pack.rules]
+    texts = load(lang)
+    rows = [_row(rule, texts) for rule in pack.rules]
     if output_format == "json":
         click.echo(json_text(rows, indent=2))
     else:
@@ -56,10 +61,10 @@ def list_rules(
     context.exit(EXIT_FAILED if pack.problems else 0)
 
 
-def _row(rule: CompiledRule) -> dict[str, object]:
+def _row(rule: CompiledRule, texts: Texts) -> dict[str, object]:
     return {
         "id": rule.id,
-        "title": rule.title,
+        "title": texts.rule(rule.id, rule.title),
         "level": rule.level,
         "status": rule.status,
         "step": step_of(rule.tags),

@@ -20,7 +20,6 @@ from typing import Any
 import orjson
 
 from detector.sigma.check.detection import detection_findings, field_findings
-from detector.sigma.check.diagnose import diagnose
 from detector.sigma.check.model import Finding, Severity
 from detector.sigma.check.places import Places, places_of
 from detector.sigma.check.schema import Said, schema_findings
@@ -61,39 +60,31 @@ def check_rules(paths: Iterable[Path], cache_folder: Path | None = None) -> Chec
     store = _Cache(cache_folder)
     found: list[Finding] = []
     heads: list[_Head] = []
-    contents: dict[str, bytes] = {}
-    broken = {each.path for each in pack.problems}
     count = 0
     for path in rule_files(given):
         content = path if isinstance(path, RuleProblem) else read_rule_file(path)
         if isinstance(content, RuleProblem):
             continue  # which the pack says
         count += 1
-        if str(path) in broken:
-            contents[str(path)] = content
         checked = store.get(content) or store.put(content, check_content(content, ""))
         found.extend(replace(each, path=str(path)) for each in checked[0])
         heads.extend(replace(head, path=str(path)) for head in checked[1])
     store.save()
     found.extend(_across(heads))
-    found.extend(_of_problems(pack.problems, found, contents))
+    found.extend(_of_problems(pack.problems, found))
     order = {"error": 0, "warning": 1}
     found.sort(key=lambda f: (f.path, f.line or 0, f.column or 0, order[f.severity], f.message))
     return CheckReport(pack, tuple(dict.fromkeys(found)), count)
 
 
-def _of_problems(
-    problems: Sequence[RuleProblem], found: Sequence[Finding], contents: Mapping[str, bytes]
-) -> Iterator[Finding]:
+def _of_problems(problems: Sequence[RuleProblem], found: Sequence[Finding]) -> Iterator[Finding]:
     """Yield the problems of the pack that no finding says better: an error in the same rule does."""
     said = {(each.path, each.title, each.rule_id) for each in found if each.severity == "error"}
-    for problem in problems:
-        if (problem.path, problem.title, problem.rule_id) in said:
-            continue
-        each = diagnose(problem, contents[problem.path]) if problem.path in contents else problem
-        yield Finding(
-            each.path, each.line, each.column, "error", "compile", each.message, each.rule_id, each.title
-        )
+    for each in problems:
+        if (each.path, each.title, each.rule_id) not in said:
+            yield Finding(
+                each.path, each.line, each.column, "error", "compile", each.message, each.rule_id, each.title
+            )
 
 
 @dataclass(frozen=True)
