@@ -130,7 +130,7 @@ def _tests(rule_id: str, logsource: LogSource, field: str, value: str) -> str:
     else:
         event = dict(_head(logsource, first.event_ids))
     example: object = int(value) if value.isdigit() else f"C:{value}" if name.endswith("Image") else value
-    other: object = example + 1 if isinstance(example, int) else f"TODO {example} TODO"
+    other: object = example + 1 if isinstance(example, int) else "TODO a value near it"
     given = {
         "rule": rule_id,
         "hits": [{"name": "TODO what happens", "table": table, "event": {**event, name: example}}],
