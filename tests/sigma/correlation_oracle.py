@@ -164,9 +164,13 @@ def _windows(rule: Rule, rows: list[Row]) -> list[tuple[Row, list[int]]]:
         (end, [row for row in rows if end - rule.timespan <= row.since <= end and row.member in wanted])
         for end in ends
     ]
-    good = [(end, inside) for end, inside in windows if _qualifies(rule, rows, end, inside)]
+    good = [
+        (end, {id(row) for row in inside})
+        for end, inside in windows
+        if _qualifies(rule, rows, end, inside)
+    ]
     for row in rows:
-        holding = [end for end, inside in good if any(each is row for each in inside)]
+        holding = [end for end, inside in good if id(row) in inside]
         if holding:
             found.append((row, holding))
     return found
