@@ -19,6 +19,10 @@ from duckdb.sqltypes import BOOLEAN, VARCHAR, DuckDBPyType
 from detector.engines import addresses
 from detector.errors import QueryError, StorageError
 
+# A relation, which DuckDB would rather have where a result is asked for whole, is planned twice; the copy of
+# the rows that it warns of costs less than that. For good, since a filter of one thread is none of another's.
+warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
+
 #: Enough for sorts and joins over tens of millions of rows, which spill to disk beyond it.
 DEFAULT_MEMORY = "1GB"
 
@@ -80,10 +84,7 @@ class Engine:
 
     def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> pa.Table:
         """Run one statement and return its whole result; raises QueryError with DuckDB's message."""
-        # A relation, which DuckDB would rather have here, is planned twice; the copy of the rows that it
-        # warns of costs less than that, since results that are asked for whole are small.
-        with _translated_errors(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
+        with _translated_errors():
             return self._connection.execute(sql, parameters or None).to_arrow_table()
 
     def batches(
