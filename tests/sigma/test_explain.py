@@ -82,7 +82,7 @@ def explain(
     return Explainer(document, rule, filters).explain(event)
 
 
-@pytest.mark.parametrize("path", rule_paths()[::8], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", rule_paths()[::11], ids=lambda path: path.stem)
 def test_hits_and_near_misses_of_rules_are_explained_as_they_are(path: Path) -> None:
     explained = Explained(find_rule(str(path), [], Tuning()))
     for case in cases(path.stem):
@@ -106,7 +106,7 @@ def test_every_hit_of_a_scan_is_explained_as_one_and_other_events_are_not(corpus
     assert len(by_rule) >= 10
     hit_events = sorted(set().union(*by_rule.values()))
     paths_of = {rule.id: rule.path for rule in pack.rules}
-    for rule_id, offsets in sorted(by_rule.items())[:12]:
+    for rule_id, offsets in sorted(by_rule.items())[:10]:
         explained = Explained(find_rule(paths_of[rule_id], [], Tuning()))
         # Events that other rules hit are near ones: most are of the same log.
         for offset in [*itertools.islice(sorted(offsets), 2), *hit_events[::9][:5]]:
@@ -117,7 +117,7 @@ def test_every_hit_of_a_scan_is_explained_as_one_and_other_events_are_not(corpus
 def test_public_rules_of_all_kinds_can_be_explained(corpus: Path) -> None:
     """Parts of every form that rules have compile, and add up on an event that has none of their fields."""
     folder = corpus / "sigmahq"
-    pack = load_pack(sorted(folder.glob("rules*/**/*.yml"))[3::110])
+    pack = load_pack(sorted(folder.glob("rules*/**/*.yml"))[3::160])
     kinds: set[str] = set()
     for rule in pack.rules:
         explained = Explained(find_rule(rule.path, [], Tuning()))
