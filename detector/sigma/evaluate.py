@@ -96,13 +96,16 @@ class Evaluator:
         listed.append(f"{provider.name('EventID')} AS {identifier(provider.own('id'))}")
         sql = f"SELECT {', '.join(listed)} FROM {identifier(provider.view)}{provider.restriction()}"
         gathered: list[_Gathered] = []
+        rows = size = 0
         for events in self._together(sql):
             found = self._looked_through(provider, events, prefilter, {f: n for f, (n, _) in texts.items()})
             if found is not None:
                 gathered.append(_Gathered(found.events.select(read), found.masks))
-            if _full(gathered):
+                rows += found.events.num_rows
+                size += int(gathered[-1].events.get_total_buffer_size())
+            if rows >= _GATHERED[0] or size >= _GATHERED[1]:
                 yield from self._exactly(over, gathered)
-                gathered = []
+                gathered, rows, size = [], 0, 0
         yield from self._exactly(over, gathered)
 
     def of_all(self, provider: Provider, indexes: Sequence[int]) -> Iterator[Matches]:
@@ -255,7 +258,7 @@ class Evaluator:
         for batch in self._batches(sql):
             waiting.append(batch)
             rows += batch.num_rows
-            size += batch.nbytes
+            size += int(batch.get_total_buffer_size())
             if rows >= _TOGETHER[0] or size >= _TOGETHER[1]:
                 yield pa.concat_batches(waiting)
                 waiting, rows, size = [], 0, 0
@@ -283,12 +286,6 @@ def _read_for_hits(provider: Provider) -> list[str]:
     reader = provider.over(provider.view)
     hit_columns(reader)
     return sorted(reader.read | set(_KEYS))
-
-
-def _full(gathered: Sequence[_Gathered]) -> bool:
-    rows = sum(each.events.num_rows for each in gathered)
-    size = sum(int(each.events.nbytes) for each in gathered)
-    return rows >= _GATHERED[0] or size >= _GATHERED[1]
 
 
 def _as_array(gathered: _Gathered, index: int) -> npt.NDArray[np.bool_]:

@@ -40,8 +40,8 @@ _LARGE = 1 << 24
 _CHUNK = 1 << 16
 _PAIRS = 1 << 20
 #: Words that are counted to learn which are common.
-_SAMPLE = 1 << 16
-_SAMPLE_BITS = 16
+_SAMPLE = 1 << 14
+_SAMPLE_BITS = 14
 
 #: U+0130 and U+212A, whose lower case is `i` and `k`.
 _FOLDED_TO_ASCII = ((0xC4, 0xB0), (0xE2, 0x84, 0xAA))

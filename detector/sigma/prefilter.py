@@ -126,7 +126,7 @@ class _Looked:
     def __init__(self, events: Batch, matchers: Mapping[str, Matcher]) -> None:
         self._events = events
         self._matchers = matchers
-        self._columns: dict[str, list[_Column]] = {}
+        self._columns: dict[str, _Column | _Columns] = {}
         self._by_ids: dict[tuple[int, ...], Mask] = {}
 
     def mask(self, need: Need) -> Mask:
@@ -179,16 +179,13 @@ class _Looked:
 
     def _of_texts(self, field: str, texts: list[str]) -> Mask:
         """Return the events that may have one of the texts in the field."""
-        together: Mask = False
-        for column in self._looked_at(field):
-            together = _either(together, column.mask(texts))
-        return together
-
-    def _looked_at(self, field: str) -> list[_Column]:
         if field not in self._columns:
-            arrays = self._events.every() if field == ANY_FIELD else [self._events.column(field)]
-            self._columns[field] = [_Column(array, self._matchers[field]) for array in arrays]
-        return self._columns[field]
+            matcher = self._matchers[field]
+            if field == ANY_FIELD:
+                self._columns[field] = _Columns(list(self._events.every()), self._events.rows, matcher)
+            else:
+                self._columns[field] = _Column(self._events.column(field), matcher)
+        return self._columns[field].mask(texts)
 
 
 class _Column:
@@ -196,7 +193,6 @@ class _Column:
 
     def __init__(self, values: pa.Array, matcher: Matcher) -> None:
         self._codes: npt.NDArray[np.int64] | None = None
-        self._rows = len(values)
         sample = values.slice(0, _SAMPLE)
         if len(sample) and 2 * len(sample.unique()) <= len(sample):
             encoded = values.dictionary_encode()
@@ -207,17 +203,40 @@ class _Column:
         self._found: Found = matcher.find(values)
 
     def mask(self, texts: list[str]) -> Mask:
-        if not self._found.unknown.isdisjoint(texts):
+        found = _indexes(self._found, texts)
+        if found is None:
             return True
-        found = [self._found.by_text[text] for text in texts if text in self._found.by_text]
-        if len(self._found.wild):
-            found.append(self._found.wild)
-        if not found:
+        if not len(found):
             return False
         values = np.zeros(self._count + 1, dtype=np.bool_)
-        for each in found:
-            values[each] = True
+        values[found] = True
         return values[:-1] if self._codes is None else values[self._codes]
+
+
+class _Columns:
+    """What was found in several fields of the same events, looked through as one."""
+
+    def __init__(self, columns: list[pa.Array], rows: int, matcher: Matcher) -> None:
+        filled = [column for column in columns if column.null_count < len(column)]
+        self._rows = rows
+        self._found = matcher.find(pa.concat_arrays(filled) if filled else pa.array([], pa.string()))
+
+    def mask(self, texts: list[str]) -> Mask:
+        found = _indexes(self._found, texts)
+        if found is None:
+            return True
+        if not len(found):
+            return False
+        mask = np.zeros(self._rows, dtype=np.bool_)
+        mask[found % self._rows] = True
+        return mask
+
+
+def _indexes(found: Found, texts: list[str]) -> npt.NDArray[np.int64] | None:
+    """Return the values that may have one of the texts, None if that is not known."""
+    if not found.unknown.isdisjoint(texts):
+        return None
+    return np.concatenate([found.wild, *(found.by_text[text] for text in texts if text in found.by_text)])
 
 
 def _either(one: Mask, other: Mask) -> Mask:
