@@ -11,18 +11,28 @@ import click
 from detector.cli.common import counted, format_option
 from detector.cli.exit_codes import EXIT_FAILED
 from detector.cli.json_text import json_text
+from detector.cli.tuning_options import placeholders_option
 from detector.report.safe_text import terminal_text
 from detector.sigma.check.run import CheckReport, check_rules
 from detector.sigma.model import Pack
 from detector.sigma.pack import default_cache_folder
+from detector.sigma.placeholder_file import read_placeholders
 
 
 @click.command("check")
 @click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="PATH...")
 @click.option("--strict", is_flag=True, help="Exit code 1 for warnings too.")
+@placeholders_option
 @format_option("table", "json")
 @click.pass_context
-def check(context: click.Context, /, paths: tuple[Path, ...], strict: bool, output_format: str) -> None:
+def check(
+    context: click.Context,
+    /,
+    paths: tuple[Path, ...],
+    strict: bool,
+    placeholders: Path | None,
+    output_format: str,
+) -> None:
     """Say what is wrong with rule files, by file, line and column, and what to write instead.
 
     Compiles the rules, and checks them against the specification, with the validators of sigma-cli, for
@@ -38,7 +48,8 @@ def check(context: click.Context, /, paths: tuple[Path, ...], strict: bool, outp
       detector rules check myrules
       detector rules check --strict sigma/rules --format json
     """
-    report = check_rules(paths, default_cache_folder())
+    values = None if placeholders is None else read_placeholders(placeholders)
+    report = check_rules(paths, default_cache_folder(), values)
     if output_format == "json":
         click.echo(json_text(_as_data(report), indent=2))
     else:
@@ -63,7 +74,7 @@ def _print(report: CheckReport) -> None:
 
 
 def _others(pack: Pack) -> str:
-    named = ((len(pack.filters), "filters"),)
+    named = ((len(pack.correlations), "correlations"), (len(pack.filters), "filters"))
     return "".join(f"{count:,} {name}, " for count, name in named if count)
 
 
@@ -72,6 +83,7 @@ def _as_data(report: CheckReport) -> dict[str, object]:
     return {
         "files": report.files,
         "compiled": len(report.pack.rules),
+        "correlations": len(report.pack.correlations),
         "filters": len(report.pack.filters),
         "not_run": [asdict(rule) for rule in report.pack.skipped],
         "reasons": _reasons(report.pack),

@@ -33,8 +33,9 @@ from detector.sigma.channels import SERVICES
 from detector.sigma.check.patterns import MANY, ONE, Part, Pattern, covers, disjoint
 from detector.sigma.logsources import LogSource, source, sources_of
 
-#: Alternatives of two parts that are compared at most.
+#: Alternatives of two parts that are compared at most, and parts of an AND.
 _MAX_PAIRS = 20_000
+_MAX_PARTS = 200
 
 #: Well-known events of one of the two logs that the other never has.
 _ONLY_SECURITY = (
@@ -159,10 +160,12 @@ def impossible(formula: Formula) -> str | None:
         reason = impossible(part)
         if reason:
             return reason
-    alternatives = [each for each in map(_alternatives, parts) if each]
+    # Fewer parts are a weaker formula: what it says impossible stays so.
+    alternatives = [each for each in map(_alternatives, parts[:_MAX_PARTS]) if each]
     single = [each[0] for each in alternatives if len(each) == 1]
     for index, one in enumerate(alternatives):
-        reasons = [_excluded(each, single, each) for each in one] if len(one) > 1 else [None]
+        compared = len(one) > 1 and len(one) * len(single) <= _MAX_PAIRS
+        reasons = [_excluded(each, single, each) for each in one] if compared else [None]
         if reasons and all(reasons):
             return str(reasons[0])
         for other in alternatives[index + 1 :]:

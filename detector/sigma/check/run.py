@@ -27,6 +27,10 @@ from detector.sigma.loader import parse_rule_file, read_rule_file, rule_files
 from detector.sigma.logsources import LogSource
 from detector.sigma.model import Pack, RuleDocument, RuleProblem
 from detector.sigma.pack import cache_key, load_pack
+from detector.sigma.placeholders import Values
+
+#: pySigma's time doubles and more with each; public rules have three at most.
+MAX_PARENTHESES = 6
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,15 @@ class CheckReport:
         return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
 
 
-def check_rules(paths: Iterable[Path], cache_folder: Path | None = None) -> CheckReport:
-    """Check the rules of files and folders; whatever is wrong with them is a finding, nothing raises."""
+def check_rules(
+    paths: Iterable[Path], cache_folder: Path | None = None, placeholders: Values | None = None
+) -> CheckReport:
+    """Check the rules of files and folders; whatever is wrong with them is a finding, nothing raises.
+
+    placeholders: values for the modifier expand, as a detector.toml gives them.
+    """
     given = list(paths)
-    pack = load_pack(given, cache_folder)
+    pack = load_pack(given, cache_folder, placeholders)
     store = _Cache(cache_folder)
     found: list[Finding] = []
     heads: list[_Head] = []
@@ -152,7 +161,7 @@ def _with_pysigma(data: Mapping[str, Any], places: Places) -> Iterator[tuple[str
     from detector.sigma.check.logic import logic_problem
     from detector.sigma.check.validators import validator_findings
 
-    if "detection" not in data or "correlation" in data:
+    if "detection" not in data or "correlation" in data or _too_deep(data["detection"]):
         return
     try:
         rule = SigmaRule.from_dict(dict(data))
@@ -166,6 +175,16 @@ def _with_pysigma(data: Mapping[str, Any], places: Places) -> Iterator[tuple[str
     problems = [logic_problem(each, LogSource(*names)) for each in conditions if each is not None]
     if problems and all(problems):
         yield "logic", ("warning", str(problems[0]), places.value("detection", "condition"))
+
+
+def _too_deep(detection: Any) -> bool:
+    """Tell whether a condition has more parentheses in each other than pySigma reads in acceptable time."""
+    given = detection.get("condition") if isinstance(detection, Mapping) else None
+    depth = deepest = 0
+    for char in str(given):
+        depth += (char == "(") - (char == ")")
+        deepest = max(deepest, depth)
+    return deepest > MAX_PARENTHESES
 
 
 def _across(heads: Sequence[_Head]) -> Iterator[Finding]:
