@@ -87,8 +87,15 @@ def rule_files(paths: Iterable[Path]) -> Iterator[Path | RuleProblem]:
             found = [given]
         else:
             yield RuleProblem(str(given), None, None, "no such file or folder")
+        real: dict[Path, Path] = {}
         for path in sorted(found):
-            key = path.resolve()
+            # Links are rare; to resolve a folder's path for each of its files takes long.
+            if path.is_symlink():
+                key = path.resolve()
+            else:
+                if path.parent not in real:
+                    real[path.parent] = path.parent.resolve()
+                key = real[path.parent] / path.name
             if key not in seen:
                 seen.add(key)
                 yield path

@@ -8,12 +8,14 @@ file is not in it.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -85,6 +87,23 @@ def load_pack(
     """
     values = placeholders or {}
     store = _Cache(cache_folder, values)
+    with _no_garbage_collection():
+        return assemble(_outcomes(paths, store, values))
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Hold off the search for circles while many small objects are made, none of them in a circle."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _outcomes(paths: Iterable[Path], store: _Cache, values: Values) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for path in rule_files(paths):
         content = path if isinstance(path, RuleProblem) else read_rule_file(path)
@@ -97,9 +116,12 @@ def load_pack(
             used = Placeholders(values)
             found = compile_outcomes(content, str(path), used)
             store.put(sha256, found, used.digests())
-        outcomes.extend(replace(outcome, path=str(path)) for outcome in found)
+        shown = str(path)
+        outcomes.extend(
+            outcome if outcome.path == shown else replace(outcome, path=shown) for outcome in found
+        )
     store.save()
-    return assemble(outcomes)
+    return outcomes
 
 
 def compile_text(content: bytes, path: str) -> Pack:
@@ -279,4 +301,4 @@ def _outcome(given: dict[str, Any]) -> Outcome:
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(_frozen(each) for each in value) if isinstance(value, list) else value
+    return tuple([_frozen(each) for each in value]) if type(value) is list else value

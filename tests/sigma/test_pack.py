@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from detector.sigma import pack as pack_module
 from detector.sigma.pack import cache_key, default_cache_folder, default_rules_path, load_pack
 from tests.sigma.test_loader import GOOD
 
@@ -45,6 +47,34 @@ def test_a_changed_rule_is_compiled_again(rules: Path, tmp_path: Path) -> None:
     load_pack([rules], tmp_path / "cache")
     (rules / "good.yml").write_text(GOOD.replace("4625", "4624"), encoding="utf-8")
     assert "4624" in load_pack([rules], tmp_path / "cache").rules[0].where
+
+
+def test_only_the_changed_rule_is_compiled_again(
+    rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        text = GOOD.replace("0b0c", f"{number}c0c").replace("4625", f"{5000 + number}")
+        (rules / f"more{number}.yml").write_text(text, encoding="utf-8")
+    compiled: list[str] = []
+    compile_outcomes = pack_module.compile_outcomes
+
+    def counted(content: bytes, path: str, *more: Any) -> Any:
+        compiled.append(Path(path).name)
+        return compile_outcomes(content, path, *more)
+
+    monkeypatch.setattr(pack_module, "compile_outcomes", counted)
+    first = load_pack([rules], tmp_path / "cache")
+    assert len(compiled) == 8
+    compiled.clear()
+    assert load_pack([rules], tmp_path / "cache") == first
+    assert compiled == []
+    changed = (rules / "more3.yml").read_text(encoding="utf-8").replace("5003", "6003")
+    (rules / "more3.yml").write_text(changed, encoding="utf-8")
+    (rules / "more2.yml").rename(rules / "renamed.yml")
+    second = load_pack([rules], tmp_path / "cache")
+    assert compiled == ["more3.yml"]
+    assert "6003" in "".join(rule.where for rule in second.rules)
+    assert {Path(rule.path).name for rule in second.rules} >= {"renamed.yml", "more3.yml", "good.yml"}
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\x00nonsense", b'{"sha256":"x"}\n', b"[]\n{}\n"])
