@@ -395,11 +395,18 @@ def _folder_name(channel: str) -> str:
 def read_parquet(path: Path, wanted: pa.Schema) -> pa.Table:
     """Read a whole file with the columns of a schema; an empty table if there is none.
 
-    Raises CaseError if it is damaged.
+    A column that an earlier version did not write is NULL. Raises CaseError if the file is damaged.
     """
     try:
         # Not `read_table`, which imports the dataset module for one file.
-        return pq.ParquetFile(path).read(columns=wanted.names).select(wanted.names).cast(wanted)
+        found = pq.ParquetFile(path).read()
+        columns = [
+            found.column(each.name).cast(each.type)
+            if each.name in found.column_names
+            else pa.nulls(found.num_rows, each.type)
+            for each in wanted
+        ]
+        return pa.table(columns, schema=wanted)
     except FileNotFoundError:
         return wanted.empty_table()
     except PermissionError as error:
