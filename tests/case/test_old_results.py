@@ -14,7 +14,7 @@ from detector.tables.results import HIT_COLUMNS, schema
 def test_a_column_that_was_not_there_is_null(tmp_path: Path) -> None:
     case = Case.create(tmp_path / "case")
     names = list(HIT_COLUMNS)
-    row = {name: None for name in names} | {"rule_id": "x"}
+    row = dict.fromkeys(names) | {"rule_id": "x"}
     table = pa.Table.from_pylist([row], schema=schema(HIT_COLUMNS)).drop_columns(names[-1:])
     path = case.path / "tables" / "hits.parquet"
     path.parent.mkdir(exist_ok=True)
