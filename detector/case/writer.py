@@ -400,6 +400,8 @@ def read_parquet(path: Path, wanted: pa.Schema) -> pa.Table:
     try:
         # Not `read_table`, which imports the dataset module for one file.
         found = pq.ParquetFile(path).read()
+        if not set(wanted.names) & set(found.column_names):
+            raise KeyError(f"it has the columns {', '.join(found.column_names)}")
         columns = [
             found.column(each.name).cast(each.type)
             if each.name in found.column_names
