@@ -400,8 +400,8 @@ def read_parquet(path: Path, wanted: pa.Schema) -> pa.Table:
     try:
         # Not `read_table`, which imports the dataset module for one file.
         found = pq.ParquetFile(path).read()
-        if not set(wanted.names) & set(found.column_names):
-            raise KeyError(f"it has the columns {', '.join(found.column_names)}")
+        if foreign := sorted(set(found.column_names) - set(wanted.names)):
+            raise KeyError(f"it has a column {foreign[0]}, as another table")
         columns = [
             found.column(each.name).cast(each.type)
             if each.name in found.column_names

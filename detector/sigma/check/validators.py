@@ -2,7 +2,7 @@
 
 Left out: `attacktag` and `d3_fendtag`, which download data (ATT&CK tags are checked in `attack`), those that
 compare files with each other (done for the whole set in `run`), what other modules here say more exactly, and
-`escaped_wildcard`: all of its 63 findings in SigmaHQ's rules are wildcards that are meant literally.
+`escaped_wildcard`: of its 63 findings in SigmaHQ's rules, those that were read are meant literally.
 """
 
 from __future__ import annotations
