@@ -310,3 +310,62 @@ def test_conditions_in_words(lab: Lab, random: Random) -> None:
 @given(random=RANDOM)
 def test_correlations_of_correlations(lab: Lab, random: Random) -> None:
     compare(lab, [world(random) for _ in range(8)], nested(random))
+
+
+@MANY
+@given(random=RANDOM)
+def test_the_order_of_events_does_not_matter(lab: Lab, random: Random) -> None:
+    worlds = [world(random) for _ in range(4)]
+    rules = nested(random)
+    events = [
+        replace(event, site=f"{number}{event.site}", key=(f"{number}{event.key[0]}", event.key[1]))
+        for number, listed in enumerate(worlds)
+        for event in listed
+    ]
+    text = BASE + "".join(document(rule, number, said) for number, (rule, said) in enumerate(rules))
+    pack = compile_text(text.encode(), "made_up.yml")
+    lab.fill(events)
+    first = lab.hits(pack)
+    random.shuffle(events)
+    lab.fill(events)
+    backwards = replace(pack, rules=pack.rules[::-1])
+    assert lab.hits(backwards) == first
+
+
+def test_windows_are_exact_to_the_microsecond(lab: Lab) -> None:
+    rule = Rule("m", "event_count", ("a",), 10 * SECOND, ("User",), check({"gte": 2}))
+    fields = {"Mark": "a", "User": "x"}
+    for apart, found in ((10 * SECOND - 1, 1), (10 * SECOND, 1), (10 * SECOND + 1, 0), (0, 1)):
+        pair = [Event(("e", number), number * apart, frozenset("a"), fields) for number in range(2)]
+        assert compare(lab, [pair], [(rule, {"gte": 2})]) == found
+
+
+def test_a_long_burst_is_one_match_and_two_apart_are_two(lab: Lab) -> None:
+    rule = Rule("m", "event_count", ("a",), 10 * SECOND, (), check({"gte": 3}))
+    fields = {"Mark": "a"}
+    moments = [number * 4 * SECOND for number in range(200)]
+    moments += [moments[-1] + 11 * SECOND + number * SECOND for number in range(3)]
+    events = [Event(("e", number), moment, frozenset("a"), fields) for number, moment in enumerate(moments)]
+    # The last window of the first burst ends 13 s before the first window of the second that qualifies.
+    assert compare(lab, [events], [(rule, {"gte": 3})]) == 2
+
+
+def test_order_is_checked_and_equal_times_are_in_order(lab: Lab) -> None:
+    rule = Rule("m", "temporal_ordered", ("a", "b", "c"), 10 * SECOND, (), check({"gte": 3}))
+    for text, found in (("abc", 1), ("acb", 0), ("cba", 0), ("a bc", 1), ("b ac", 0), ("=cba", 1)):
+        step = 0 if text[0] == "=" else SECOND
+        events = [
+            Event(("e", number), number * step, frozenset(letter), {"Mark": letter})
+            for number, letter in enumerate(text)
+            if letter.isalpha()
+        ]
+        assert compare(lab, [events], [(rule, None)]) == found, text
+
+
+def test_an_event_without_a_time_is_in_no_window(lab: Lab) -> None:
+    rule = Rule("m", "event_count", ("a",), 10 * SECOND, (), check({"gte": 1}))
+    lab.fill([Event(("e", 0), 0, frozenset("a"), {"Mark": "a"})])
+    windows = lab.engine.execute("SELECT * REPLACE (NULL::TIMESTAMPTZ AS TimeCreated) FROM windows_security")
+    lab.engine.register("windows_security", windows)
+    pack = compile_text((BASE + document(rule, 0, {"gte": 1})).encode(), "made_up.yml")
+    assert lab.hits(pack) == []

@@ -73,7 +73,7 @@ def test_several_documents_in_a_file_and_an_empty_one() -> None:
         (("        EventID: 4625", "        EventID|re: '('"), "without its ')'", 8),
         (("logsource:\n    product: windows\n    service: security\n", ""), "logsource", 1),
         (("    product: windows\n    service: security\n", "    definition: x\n"), "logsource", 3),
-        (("title: Good", "title: Good\ncorrelation: {}"), "correlation rules are not yet supported", 2),
+        (("title: Good", "title: Good\ncorrelation: {}"), "either a correlation, a rule or a filter", 2),
         (("title: Good", "title: Good\nfilter: {}"), "either a rule or a filter", 2),
         (("title: Good", "title: Good\naction: global"), "rule collections", 2),
     ],
