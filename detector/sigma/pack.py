@@ -202,7 +202,7 @@ def cache_key() -> str:
             digest.update(f"{name} {version(name)}".encode())
         except PackageNotFoundError:
             digest.update(f"{name} unknown".encode())
-    for package in ("detector.sigma", "detector.sigma.correlation"):
+    for package in ("detector.sigma", "detector.sigma.correlation", "detector.sigma.check"):
         for entry in sorted(files(package).iterdir(), key=lambda each: each.name):
             if entry.name.endswith(".py"):
                 digest.update(entry.name.encode("utf-8") + b"\0" + entry.read_bytes())
