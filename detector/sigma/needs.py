@@ -53,12 +53,9 @@ def need_of(condition: Any) -> Need:
 
 def any_of(needs: list[Need]) -> Need:
     """Return the need of alternatives: unknown if one is."""
-    known: list[Need] = []
-    for need in needs:
-        if need is None:
-            return None
-        if need not in known:
-            known.append(need)
+    if None in needs:
+        return None
+    known = list(dict.fromkeys(needs))
     if len(known) == 1:
         return known[0]
     if all(need is not None and need[0] == "id" for need in known):

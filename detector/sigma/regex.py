@@ -169,7 +169,7 @@ class _Parser:
             return _Node("text", text)
         if character == "\\":
             return self._escape()
-        if character in "*+?":
+        if character in "*+?" or (character == "{" and self._quantifier()):
             raise UnsupportedPatternError(f"has nothing before '{character}' to repeat")
         self._position += 1
         if character == "^":
