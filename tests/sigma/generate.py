@@ -68,7 +68,7 @@ ENCODED_MODIFIERS = [
 
 
 def _piece(random: Random) -> str:
-    return PIECES[random.randrange(len(PIECES))]
+    return str(PIECES[random.randrange(len(PIECES))])
 
 
 def text(random: Random, longest: int = 5) -> str:
