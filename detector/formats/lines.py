@@ -63,7 +63,7 @@ def read_lines(source: Input) -> Iterator[Line | ReadWarning]:
     else:
         newline, width, encoding = b"\n", 1, "utf-8"
     offset, number = source.start, source.first_number
-    for data, size in _split(source, newline, width):
+    for data, size in split_lines(source, newline, width):
         if data is None:
             yield ReadWarning(offset, f"line {number} is longer than {MAX_RECORD_BYTES} bytes")
         else:
@@ -76,8 +76,12 @@ def read_lines(source: Input) -> Iterator[Line | ReadWarning]:
         number += 1
 
 
-def _split(source: Input, newline: bytes, width: int) -> Iterator[tuple[bytes | None, int]]:
-    """Yield (line with its end, size); the line is None if it is too long to keep."""
+def split_lines(source: Input, newline: bytes, width: int) -> Iterator[tuple[bytes | None, int]]:
+    """Yield (line with its end, size) for every line that begins inside the segment, empty ones too.
+
+    `newline` is a line feed in the file's encoding, `width` the bytes of its code unit. The line is None if
+    it is too long to keep.
+    """
     position = source.start
     buffer = b""
     skipped = 0
