@@ -70,6 +70,7 @@ class Correlator:
 
         failed: ids of correlations that are left out.
         """
+        self._tables.finish()
         found: list[pa.Table] = []
         for each in self._correlations:
             if each.rule.id in failed:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from detector.engines import Engine
 from detector.sigma.entities import hit_columns
@@ -21,6 +22,9 @@ from detector.sigma.quoting import column, identifier
 
 #: No file of evidence is that long.
 OFFSETS = 1 << 40
+
+#: Matches whose events are read together.
+MANY_KEYS = 500_000
 
 PLACES = "correlation_places"
 _PLACE_COLUMNS = ("site", "host", "channel", "event_id", "account", "src_ip", "src_host")
@@ -47,6 +51,7 @@ class Tables:
         self._names: dict[str, str] = {}
         self._evidence: dict[str, int] = {}
         self._places = 0
+        self._waiting: dict[tuple[str, str], tuple[Provider, list[pa.Table]]] = {}
         columns = (
             "view VARCHAR, site VARCHAR, host VARCHAR, channel VARCHAR, event_id BIGINT, account VARCHAR"
         )
@@ -71,8 +76,7 @@ class Tables:
 
     def add(self, provider: Provider, rules: Sequence[str], evidence: pa.Array, offsets: pa.Array) -> None:
         """Add matches found in a view: the rule's id, and the event's key, of each."""
-        wanted = sorted({rule for rule in rules if rule in self._fields})
-        numbers = {rule: number for number, rule in enumerate(wanted)}
+        numbers = {rule: number for number, rule in enumerate(self._fields)}
         chosen = np.array([numbers.get(rule, -1) for rule in rules], dtype=np.int64)
         kept = np.flatnonzero(chosen >= 0)
         if len(kept) == 0:
@@ -84,13 +88,29 @@ class Tables:
                 "evidence_offset": offsets.take(pa.array(kept)),
             }
         )
-        keys = keys.append_column("event", self._events(keys))
+        waiting = self._waiting.setdefault((provider.source.id, provider.view), (provider, []))[1]
+        waiting.append(keys.append_column("event", self._events(keys)))
+        if sum(each.num_rows for each in waiting) >= MANY_KEYS:
+            self._fill(provider, waiting)
+
+    def finish(self) -> None:
+        """Fill the tables with all that was added."""
+        for provider, waiting in self._waiting.values():
+            if waiting:
+                self._fill(provider, waiting)
+
+    def _fill(self, provider: Provider, waiting: list[pa.Table]) -> None:
+        """Read the events of the keys, all with one query, since each reads the whole view."""
+        keys = pa.concat_tables(waiting)
+        waiting.clear()
         self._engine.register("correlation_keys", keys)
-        self._stage(provider, sorted({name for rule in wanted for name in self._fields[rule]}))
-        for rule, number in numbers.items():
-            listed = "".join(f", {field_column(name)}" for name in self._fields[rule])
+        rules = list(self._fields)
+        found = sorted(pc.unique(keys["rule"]).to_pylist())
+        self._stage(provider, sorted({name for number in found for name in self._fields[rules[number]]}))
+        for number in found:
+            listed = "".join(f", {field_column(name)}" for name in self._fields[rules[number]])
             self._engine.run(
-                f"INSERT INTO {self._names[rule]} SELECT happened, happened, event, place, record, "
+                f"INSERT INTO {self._names[rules[number]]} SELECT happened, happened, event, place, record, "
                 f"site, NULL{listed} FROM correlation_staged WHERE rule = {number}"
             )
         self._engine.run("DROP TABLE correlation_staged")
