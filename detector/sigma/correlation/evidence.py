@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from detector.sigma.correlation.tables import OFFSETS
 from detector.sigma.correlation.windows import Flags, Ints
@@ -55,7 +56,7 @@ def events_of(rows: pa.Table, evidence: Sequence[str]) -> Events:
         fields=list(EVENT_REFERENCE),
     )
     width = int(place.max()) + 1
-    seen = np.unique(match * width + place)
+    seen = pc.unique(pa.array(match * width + place)).to_numpy()
     return Events(
         pa.table(
             {

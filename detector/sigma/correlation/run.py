@@ -72,12 +72,15 @@ class Correlator:
         """
         self._tables.finish()
         found: list[pa.Table] = []
-        for each in self._correlations:
+        for position, each in enumerate(self._correlations):
             if each.rule.id in failed:
                 continue
             groups = self._evaluate(each)
             if each.reported and groups.num_rows:
                 found.append(self._described(each, groups))
+            later = {m.id for other in self._correlations[position + 1 :] for m in other.members}
+            own = (each.rule.id, *(member.id for member in each.members))
+            self._tables.forget(name for name in own if name not in later)
         self._tables.drop()
         return pa.concat_tables(found) if found else schema(HIT_COLUMNS).empty_table()
 

@@ -166,6 +166,11 @@ class Tables:
         """Return the ids of evidence files by their number."""
         return list(self._evidence)
 
+    def forget(self, nodes: Iterable[str]) -> None:
+        """Remove the tables of rules and correlations that nothing reads any more."""
+        for node in nodes:
+            self._engine.run(f"DROP TABLE IF EXISTS {self._names[node]}")
+
     def drop(self) -> None:
         """Remove all tables."""
         for name in (*self._names.values(), PLACES):
