@@ -177,17 +177,26 @@ class _Scan:
         return self._correlator.hits(failed)
 
     def _work(self) -> Iterator[tuple[Provider, list[int]]]:
-        """Yield each view of each log source that holds events, with the rules to look for there."""
+        """Yield each view of each log source that holds events, with the rules to look for there.
+
+        Log sources that are the same events of a view, and name their fields alike, are one.
+        """
         by_source: dict[str, list[int]] = defaultdict(list)
         for index, rule in enumerate(self._rules):
             for source_id in rule.sources:
                 by_source[source_id].append(index)
+        found: dict[tuple[object, ...], tuple[Provider, set[int]]] = {}
         for source_id in sorted(by_source):
-            found = source(source_id)
-            for view in found.views or sorted(self._counts):
-                provider = Provider(found, view, self._columns_of(view))
-                if self._has_events(provider):
-                    yield provider, by_source[source_id]
+            each = source(source_id)
+            for view in each.views or sorted(self._counts):
+                fields = tuple(sorted(each.fields.items()))
+                key = (view, each.kind, each.event_ids, each.condition, fields, each.vendor_fields)
+                if key not in found:
+                    found[key] = (Provider(each, view, self._columns_of(view)), set())
+                found[key][1].update(by_source[source_id])
+        for provider, indexes in found.values():
+            if self._has_events(provider):
+                yield provider, sorted(indexes)
 
     def _columns_of(self, view: str) -> dict[str, str]:
         if view not in self._columns:
