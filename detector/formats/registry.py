@@ -15,12 +15,14 @@ from detector.formats.base import UNEXPECTED, Format, fault
 #: Module below `detector.formats`, each with a module constant FORMAT.
 _MODULES: tuple[str, ...] = (
     "windows.evtx",
+    "windows.evtxecmd",
     "windows.xml",
     "windows.json_nxlog",
     "windows.json_ecs",
     "windows.json_evtx_dump",
     "network.windows_firewall",
     "network.fortigate",
+    "network.iptables",
     # Last: it takes what has syslog envelopes, whoever wrote it.
     "network.syslog_file",
 )

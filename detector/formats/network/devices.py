@@ -21,7 +21,10 @@ from detector.tables.network import NetworkRecord
 
 #: Modules of this package, each with a constant DEVICE, in the order in which they are asked. A device whose
 #: lines have a mark of their own stands before one that takes general forms (CEF, LEEF, `key=value`).
-_DEVICES: tuple[str, ...] = ("fortigate",)
+_DEVICES: tuple[str, ...] = (
+    "fortigate",
+    "iptables",
+)
 
 #: How many lines of the head are looked at to recognise a format.
 _LOOK_AT = 40
