@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from detector.sigma import evaluate
+from detector.sigma import scan as scan_module
 from detector.sigma.logsources import LogSource, source, sources_of
 from detector.sigma.model import CompiledRule
 from detector.sigma.scan import scan
@@ -276,3 +278,43 @@ def test_who_came_by_remote_desktop() -> None:
     found = rule({"s": {"EventID": 1149}}, product="windows")
     (hit,) = scan(windows_engine([event]), [found]).hits.to_pylist()
     assert (hit["account"], hit["src_ip"]) == ("HOSP\\maint", "10.8.0.4")
+
+
+def test_many_events_are_read_in_pieces_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[dict[str, Any]] = [
+        {
+            "EventID": 4624 + number % 3,
+            "F": f"value {number % 7}",
+            "G": "Mimikatz" if number % 11 == 0 else None,
+        }
+        for number in range(400)
+    ]
+    rules = [
+        rule({"s": {"F|endswith": "ue 3"}}, product="windows", service="security"),
+        rule({"s": {"EventID": 4625}}, product="windows", service="security"),
+        rule({"s": ["mimikatz"]}, product="windows"),
+        rule(
+            {"s": {"EventID": 4626}, "f": {"F|contains": "VALUE 1"}, "condition": "s and not f"},
+            product="windows",
+        ),
+    ]
+    rules = [dataclasses.replace(each, id=str(number)) for number, each in enumerate(rules)]
+    whole = scan(windows_engine(events), rules)
+    for module, name, value in (
+        (scan_module, "FEW_EVENTS", 0),
+        (scan_module, "FEW_OF_A_RULE", 0),
+        (scan_module, "MANY_MATCHES", 5),
+        (evaluate, "_TOGETHER", (1, 1)),
+        (evaluate, "_GATHERED", (3, 1)),
+        (evaluate, "BATCH", 1),
+    ):
+        monkeypatch.setattr(module, name, value)
+    pieces = scan(windows_engine(events), rules)
+    assert pieces.hits.equals(whole.hits)
+    expected = [
+        sum(number % 7 == 3 for number in range(400)),
+        sum(number % 3 == 1 for number in range(400)),
+        sum(number % 11 == 0 for number in range(400)),
+        sum(number % 3 == 2 and number % 7 != 1 for number in range(400)),
+    ]
+    assert [whole.hits["rule_id"].to_pylist().count(str(number)) for number in range(4)] == expected
