@@ -191,8 +191,8 @@ def restored_text(name: str, value: str) -> str:
 
 
 def iso_time(value: Any) -> datetime | None:
-    """Return a time in ISO 8601, with seven digits or nine too; UTC where it states no zone; None for
-    none.""" if type(value) is not str:
+    """Return a time in ISO 8601, also of seven digits or nine; UTC where it states no zone; None for none."""
+    if type(value) is not str:
         return None
     try:
         time = datetime.fromisoformat(value.strip())

@@ -90,7 +90,7 @@ EVTXECMD_COLUMNS = [
     "Keywords",
     "ExtraDataOffset",
     "Payload",
-]
+,]
 
 
 def evtxecmd_row(number, sample):
