@@ -88,9 +88,9 @@ EVTXECMD_COLUMNS = [
     "HiddenRecord",
     "SourceFile",
     "Keywords",
+    "ExtraDataOffset",
     "Payload",
 ]
-    "Payload",
 
 
 def evtxecmd_row(number, sample):
