@@ -22,6 +22,7 @@ _MODULES: tuple[str, ...] = (
     "windows.json_evtx_dump",
     "network.windows_firewall",
     "network.fortigate",
+    "network.cisco",
     "network.iptables",
     # Last: it takes what has syslog envelopes, whoever wrote it.
     "network.syslog_file",
