@@ -24,6 +24,7 @@ _MODULES: tuple[str, ...] = (
     "network.fortigate",
     "network.cisco",
     "network.iptables",
+    "network.yamaha_rtx",
     # Last: it takes what has syslog envelopes, whoever wrote it.
     "network.syslog_file",
 )

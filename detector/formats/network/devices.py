@@ -25,6 +25,7 @@ _DEVICES: tuple[str, ...] = (
     "fortigate",
     "cisco",
     "iptables",
+    "yamaha_rtx",
 )
 
 #: How many lines of the head are looked at to recognise a format.

@@ -4,8 +4,8 @@ The example of docs/add-a-format.md: a small, complete device, with the reasons 
 
 `IN=eth0 OUT= MAC=… SRC=192.0.2.1 DST=… LEN=60 … PROTO=TCP SPT=… DPT=…`, as the LOG target of iptables
 documents it (https://manpages.debian.org/iptables-extensions.8; kernel: net/netfilter/nf_log_syslog.c).
-Ubiquiti EdgeOS, UniFi and VyOS name the rule before it (`[WAN_IN-2000-D]`: rule set, number, and A, D or R for
-accept, drop, reject), ufw `[UFW BLOCK]`, Shorewall `Shorewall:net2fw:DROP:`, Endian `INPUTFW:DROP`.
+Ubiquiti EdgeOS, UniFi and VyOS name the rule before it (`[WAN_IN-2000-D]`: rule set, number, and A, D or R
+for accept, drop, reject), ufw `[UFW BLOCK]`, Shorewall `Shorewall:net2fw:DROP:`, Endian `INPUTFW:DROP`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from detector.formats.network.devices import Device, Parsed, device_format
 from detector.formats.network.sentences import MAX_SENTENCE, heading, opened
 from detector.formats.network.values import address, port, protocol
 
-_KEYS = ("IN=", " OUT=", " SRC=", " DST=", " PROTO=")
+_NEEDED = {"IN", "OUT", "SRC", "DST", "PROTO"}
 _PAIR = re.compile(r"(?<![\w.\-])(\w++)=(\S*)")
 _KERNEL_TIME = re.compile(r"\[ *\d+\.\d+\] *")
 #: EdgeOS, VyOS: [rule set-number or 'default'-action]; UniFi: [rule set-action-number]
@@ -39,14 +39,14 @@ _OUTCOMES = {"allow": "success", "drop": "failure", "deny": "failure", "other": 
 #    no more than linear time, whatever the line.
 def parse(text: str, context: ReadContext) -> Parsed | None:
     """Read one netfilter line."""
-    if len(text) > MAX_SENTENCE or not all(key in text for key in _KEYS):
+    if len(text) > MAX_SENTENCE or " SRC=" not in text or " PROTO=" not in text or "IN=" not in text:
         return None
     envelope, zoneless = opened(text, context)
     start = envelope.message.find("IN=")
     if start < 0:
         return None
     fields = _fields(envelope.message[start:])
-    if "SRC" not in fields or "PROTO" not in fields:
+    if not fields.keys() >= _NEEDED:
         return None
     prefix = _KERNEL_TIME.sub("", envelope.message[:start], count=1).strip()
     rule, action = _rule(prefix)
@@ -77,8 +77,12 @@ def parse(text: str, context: ReadContext) -> Parsed | None:
 
 def _fields(text: str) -> dict[str, str]:
     """Return the pairs; one that comes again (the packet inside an ICMP error, LEN of UDP) is numbered."""
-    fields: dict[str, str] = {}
-    for key, value in _PAIR.findall(text):
+    found = _PAIR.findall(text)
+    fields: dict[str, str] = dict(found)
+    if len(fields) == len(found):
+        return fields
+    fields = {}
+    for key, value in found:
         name, count = key, 1
         while name in fields and count < 9:
             count += 1

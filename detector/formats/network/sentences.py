@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from detector.formats.base import ReadContext
@@ -16,6 +17,9 @@ from detector.formats.network.values import account, address, number, port, prot
 
 #: Sentences are not longer, in characters; a longer line is not looked at.
 MAX_SENTENCE = 16384
+
+#: An envelope with its tag is not longer, in characters.
+_MAX_HEAD = 256
 
 #: With this context every time that a line states is found, whatever the zone and the year.
 _ANY_TIME = ReadContext(time_zone=UTC, reference_time=datetime(2100, 1, 1, tzinfo=UTC))
@@ -96,8 +100,29 @@ def meaning(sentence: Sentence) -> dict[str, Any]:
 
 def opened(text: str, context: ReadContext) -> tuple[Envelope, bool]:
     """Open a line's envelopes; the flag says that it states a time which wants a zone that nobody gave."""
-    envelope = unwrap(text, context)
-    if envelope.time is not None or context.time_zone is not None:
+    end = text.find(": ", 0, _MAX_HEAD) + 2
+    if end > 1:
+        envelope, zoneless = opened_head(text[:end], context)
+        # The tag ends the envelopes: all that stands behind it is message.
+        if envelope.app is not None and not envelope.message and len(text) > end:
+            return envelope._replace(message=text[end:]), zoneless
+    return _open(text, context.time_zone, context.reference_time)
+
+
+def opened_head(head: str, context: ReadContext) -> tuple[Envelope, bool]:
+    """Open the envelopes in what stands before a message; its lines of one second need it once."""
+    return _open_head(head, context.time_zone, context.reference_time)
+
+
+@lru_cache(maxsize=8192)
+def _open_head(head: str, zone: tzinfo | None, reference: datetime | None) -> tuple[Envelope, bool]:
+    envelope, zoneless = _open(f"{head}x", zone, reference)
+    return envelope._replace(message=envelope.message[:-1]), zoneless
+
+
+def _open(text: str, zone: tzinfo | None, reference: datetime | None) -> tuple[Envelope, bool]:
+    envelope = unwrap(text, ReadContext(time_zone=zone, reference_time=reference))
+    if envelope.time is not None or zone is not None:
         return envelope, False
     return envelope, unwrap(text, _ANY_TIME).time is not None
 
