@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from detector.case.sql_views import create_meaning_views
 from detector.case.store import Case
 from detector.case.tuned import store_tuned
-from detector.chain.runner import Problem, run_stages, shared_views
+from detector.chain.runner import ChainResult, Problem, run_stages, shared_views
 from detector.chain.stages import Stage, load_stages, needs_of
-from detector.engines import Engine
+from detector.engines import Beside, Engine
 from detector.incidents.build import build
 from detector.incidents.load import INCIDENT_VIEWS
 from detector.sigma.model import Pack, RuleProblem
@@ -25,8 +23,6 @@ from detector.sigma.tuning import Tuning, case_tuning, load_tuned_pack
 
 #: Called with (stage of the scan, done, total, what).
 Progress = Callable[[str, int, int, str], None]
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -66,18 +62,9 @@ def scan(
     tuning = case_tuning(case.path, None) if tuning is None else tuning
     stages = _stages(tuning)
     pack, tuned = load_tuned_pack(list(rules), tuning)
-    site = case.site()
-    zone = "" if site.time_zone is None else site.time_zone.key
     with case.locked():
         with case.connect(needs_of(stages), meaning=False, many_queries=True) as engine:
-            with _beside(engine, lambda other: _rules(other, pack, show)) as rules_found:
-                show("chain", 0, 2, "")
-                create_meaning_views(
-                    engine, (*needs_of(stages), *INCIDENT_VIEWS), shared_views(case.events())
-                )
-                chain = run_stages(engine, stages, overrides=site.stages, time_zone=zone, shared=False)
-                show("chain", 1, 2, "")
-                found = rules_found()
+            found, chain = _search(engine, case, pack, stages, show)
             engine.register("hits", found.hits)
             engine.register("findings", chain.findings)
             incidents, timeline = build(engine)
@@ -104,31 +91,25 @@ def scan(
     )
 
 
-def _rules(engine: Engine, pack: Pack, show: Progress) -> ScanResult:
-    return scan_rules(
-        engine, pack.rules, lambda done, total: show("rules", done, total, ""), pack.correlations
-    )
+def _search(
+    engine: Engine, case: Case, pack: Pack, stages: tuple[Stage, ...], show: Progress
+) -> tuple[ScanResult, ChainResult]:
+    """Look for what the rules and the stages say, side by side."""
+    site = case.site()
+    zone = "" if site.time_zone is None else site.time_zone.key
 
+    def rules(other: Engine) -> ScanResult:
+        return scan_rules(
+            other, pack.rules, lambda done, total: show("rules", done, total, ""), pack.correlations
+        )
 
-@contextmanager
-def _beside(engine: Engine, work: Callable[[Engine], _T]) -> Iterator[Callable[[], _T]]:
-    """Do work in a thread, on a connection of its own; yield a function that waits for its result.
-
-    Planning queries takes most of the time, and keeps one core busy. If the block is left by an exception,
-    Ctrl-C included, the query that the thread runs is interrupted.
-    """
-    other = engine.beside()
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(work, other)
-        try:
-            yield future.result
-        except BaseException:
-            while not future.done():
-                other.interrupt()
-                wait([future], 0.05)
-            raise
-        finally:
-            other.close()
+    with Beside(engine) as beside:
+        found = beside.submit(rules)
+        show("chain", 0, 2, "")
+        create_meaning_views(engine, (*needs_of(stages), *INCIDENT_VIEWS), shared_views(case.events()))
+        chain = run_stages(engine, stages, overrides=site.stages, time_zone=zone, shared=False, beside=beside)
+        show("chain", 1, 2, "")
+        return found.result(), chain
 
 
 def _stages(tuning: Tuning) -> tuple[Stage, ...]:

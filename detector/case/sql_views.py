@@ -10,14 +10,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 
 import pyarrow as pa
 
 from detector.case.channels import view_of
 from detector.case.journal import Part
-from detector.engines import Engine
+from detector.engines import Beside, Engine
 from detector.errors import QueryError, StageError
 from detector.tables.network import FIREWALL_COLUMNS, VPN_COLUMNS
 from detector.tables.windows import WINDOWS_COLUMNS
@@ -125,6 +125,7 @@ def create_base_views(
     planning to read its files again costs more than reading them once.
     """
     kind = "TABLE" if as_tables else "VIEW"
+    statements: list[str] = []
     windows: dict[str, list[Part]] = defaultdict(list)
     others: dict[str, list[Part]] = defaultdict(list)
     for part in parts:
@@ -138,13 +139,16 @@ def create_base_views(
         if only is not None and view not in only:
             continue
         columns = _windows_columns(windows.get(view, []), wanted.get(view, frozenset()))
-        _create(engine, kind, view, _select(root, columns, windows.get(view, []), view in dropped))
+        select = _select(root, columns, windows.get(view, []), view in dropped)
+        statements.append(f"CREATE {kind} {quoted(view)} AS {select}")
     everything = [part for group in windows.values() for part in group]
     for name, source in (("windows", everything), ("firewall", others["firewall"]), ("vpn", others["vpn"])):
         if only is not None and name not in only:
             continue
         columns = {column: (True, _SQL_TYPES[kind]) for column, kind in fixed[name].items()}
-        _create(engine, kind, name, _select(root, columns, source, name in dropped))
+        select = _select(root, columns, source, name in dropped)
+        statements.append(f"CREATE {kind} {quoted(name)} AS {select}")
+    _run_all(engine, statements, side_by_side=as_tables)
 
 
 def create_meaning_views(
@@ -153,7 +157,7 @@ def create_meaning_views(
     """Create the views of `detector/case/views/` on the base views; raises QueryError if one is wrong.
 
     `wanted` restricts them to these names and what they need; None means all. Those in `as_tables` are
-    computed now and kept as temporary tables, for SQL that asks them many times.
+    computed now and kept as tables, for SQL that asks them many times.
     """
     chosen = None if wanted is None else with_needs(wanted)
     for view in meaning_views():
@@ -162,7 +166,7 @@ def create_meaning_views(
             if view.view in as_tables:
                 # What cannot be computed stays a view: only the SQL that reads it then fails, and says why.
                 with suppress(QueryError):
-                    engine.run(f"CREATE TEMP TABLE {name} AS {view.body}")
+                    engine.run(f"CREATE TABLE {name} AS {view.body}")
                     continue
             engine.run(f"CREATE VIEW {name} AS {view.body}")
 
@@ -209,8 +213,19 @@ def _windows_columns(parts: Iterable[Part], wanted: Collection[str]) -> dict[str
     return columns
 
 
-def _create(engine: Engine, kind: str, view: str, select: str) -> None:
-    engine.run(f"CREATE {kind} {quoted(view)} AS {select}")
+def _run_all(engine: Engine, statements: Iterable[str], side_by_side: bool) -> None:
+    """Run statements of which none needs another."""
+    if not side_by_side:
+        for sql in statements:
+            engine.run(sql)
+        return
+    with Beside(engine) as beside:
+        for done in [beside.submit(partial(_run, sql=sql)) for sql in statements]:
+            done.result()
+
+
+def _run(engine: Engine, sql: str) -> None:
+    engine.run(sql)
 
 
 def _select(

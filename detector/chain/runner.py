@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from detector.tables.results import FINDING_COLUMNS, LEVELS, schema
 
 if TYPE_CHECKING:
     from detector.case.store import Case
-    from detector.engines import Engine
+    from detector.engines import Beside, Engine
 
 #: Meaning views that many stages read and that are small beside the events: computed once for a run.
 _COMPUTED_ONCE = frozenset(
@@ -88,13 +89,15 @@ def run_stages(
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
     time_zone: str = "",
     shared: bool = True,
+    beside: Beside | None = None,
 ) -> ChainResult:
     """Run stages on an engine that has the views of a case.
 
     `overrides` are values of parameters by stage id (`[stages.<id>]` of site.toml); `time_zone` is the IANA
     name by which hours of the day are told, empty if unknown. A stage that fails is a problem in the result,
     never an exception; an override for a stage or parameter that does not exist raises StageError. Without
-    `shared`, the caller has made the views that stages share (`shared_views`) tables already.
+    `shared`, the caller has made the views that stages share (`shared_views`) tables already. Stages run in
+    the threads of `beside`, if it is given.
     """
     chosen = load_stages() if stages is None else stages
     given = overrides or {}
@@ -103,14 +106,26 @@ def run_stages(
     rows: list[dict[str, Any]] = []
     problems: list[Problem] = []
     filled = [(stage, stage.values(given.get(stage.id, {}), {"time_zone": time_zone})) for stage in chosen]
+    works = [partial(_outcome, stage=stage, values=values) for stage, values in filled]
     with _computed_once(engine, chosen) if shared else nullcontext():
-        for stage, values in filled:
-            try:
-                rows.extend(_run(engine, stage, values))
-            except (QueryError, StageError) as error:
-                problems.append(Problem(stage.id, str(error)))
+        if beside is None:
+            outcomes = [work(engine) for work in works]
+        else:
+            outcomes = [done.result() for done in [beside.submit(work) for work in works]]
+    for outcome in outcomes:
+        if isinstance(outcome, Problem):
+            problems.append(outcome)
+        else:
+            rows.extend(outcome)
     rows.sort(key=lambda row: (row["first_seen"], row["stage"], row["finding_id"]))
     return ChainResult(pa.Table.from_pylist(rows, schema=schema(FINDING_COLUMNS)), tuple(problems))
+
+
+def _outcome(engine: Engine, stage: Stage, values: Mapping[str, Value]) -> list[dict[str, Any]] | Problem:
+    try:
+        return list(_run(engine, stage, values))
+    except (QueryError, StageError) as error:
+        return Problem(stage.id, str(error))
 
 
 def shared_views(events: int) -> frozenset[str]:
