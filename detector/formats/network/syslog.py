@@ -1,16 +1,18 @@
 """Syslog envelopes: what a relay or the device puts before its own message.
 
 RFC 3164 (BSD), RFC 5424, the octet count of RFC 6587, with or without PRI, the ISO times of rsyslog and
-syslog-ng files, and relays that wrap one envelope into another. Whatever has no envelope is all message.
+syslog-ng files, the dates of vendors (Cisco's `*Mar  1 00:00:00.000 JST:`, seconds since 1970, Kiwi's
+columns), and relays that wrap one envelope into another. Whatever has no envelope is all message.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import NamedTuple
 
 from detector.formats.base import FIRST_YEAR, LAST_YEAR, ReadContext
+from detector.formats.network.values import since_epoch, zone_offset
 
 #: A record may be this much newer than the file's modification time: clocks differ, zones are guessed.
 _TOLERANCE = timedelta(days=1)
@@ -23,18 +25,44 @@ _MONTHS = {
         ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), start=1
     )
 }
+#: Names of zones that clocks of devices print, as offsets: those of RFC 5322 4.3 and those that mean one zone
+#: only. Names that several zones have (CST, IST, BST, …) are none: such a time counts as local.
+ZONES: dict[str, timezone] = {
+    name: timezone(timedelta(hours=hours))
+    for name, hours in {
+        "Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "MSK": 3,
+        "HKT": 8, "SGT": 8, "JST": 9, "KST": 9, "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13,
+        "EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
+    }.items()
+}  # fmt: skip
+_AMBIGUOUS = ("CST", "IST", "BST", "SST", "AST", "ADT")
+
 _COUNT = re.compile(r"\d{1,7} (?=<\d{1,3}>)")
-_PRI = re.compile(r"\s*<(\d{1,3})>\s*")
-_ISO = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
+_PRI = re.compile(r"\s*<(\d{1,3})>\s*:?\s*")
+_ISO = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
 _RFC5424 = re.compile(
     rf"1 ({_ISO}|-) (\S+) (\S+) (\S+) (\S+) (-|(?:\[(?:[^\]\"]|\"(?:[^\"\\]|\\.)*\")*\])+)(?: |$)"
 )
+_ZONE = rf"(?:{'|'.join((*ZONES, *_AMBIGUOUS))})(?=[: ])|[+-]\d\d:?\d\d"
+_MONTH_DAY = r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}(\d{1,2})"
 _RFC3164 = re.compile(
-    r"(?:(\d{4}) )?(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}(\d{1,2})(?: (\d{4}))? "
-    r"(\d\d):(\d\d):(\d\d)(\.\d+)?(?: (Z|UTC|[+-]\d\d:?\d\d))?(?::)? "
+    # Cisco: number of the message, name of the device, and '*' or '.' for a clock that is not in step.
+    r"(?:\d{1,10}: (?:([\w.\-]{1,64}): )?)?[*.]?(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?"
+    rf"(?:(\d{{4}}) )?{_MONTH_DAY}(?:,? (\d{{4}}))?,? "
+    rf"(\d\d):(\d\d):(\d\d)([.,]\d+)?(?: ({_ZONE}))?(?: (\d{{4}})(?=[: ]))?(?: ?:)?[ \t]"
 )
-_ISO_STAMP = re.compile(rf"({_ISO}) ")
-_HOST = re.compile(r"(?!\w+=)([A-Za-z0-9_.:%\-]*[A-Za-z0-9_\-\]])(?<!:) +(?=\S)")
+_ISO_STAMP = re.compile(rf"(?:1 )?({_ISO})(?: ({_ZONE}))?:?[ \t]")
+#: Seconds since 1970, as Meraki has them behind the version of RFC 5424.
+_EPOCH_STAMP = re.compile(r"(?:1 )?(\d{10}(?:\.\d{1,9})?)[ \t]")
+#: Facility and level as Kiwi and others write them into a column of its own.
+_LEVEL = re.compile(
+    r"(?:kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7])\.\w{2,9}[ \t]+",
+    re.IGNORECASE,
+)
+#: `relay/device` and `source@device` is how syslog-ng names a chain of hosts.
+_HOST = re.compile(
+    r"(?!\w+=)(?:[\w.\-]{1,255}[/@])?([A-Za-z0-9_.:%\-]*[A-Za-z0-9_\-\]])(?<!:)[ \t]+(?=\S)", re.ASCII
+)
 _TAG = re.compile(r"([A-Za-z0-9_./\-]{1,64})(?:\[[^\]\s]*\])?: ?")
 
 
@@ -72,7 +100,7 @@ def unwrap(text: str, context: ReadContext) -> Envelope:
             break
         time, host, app = opened.time or time, opened.host or host, opened.app or app
         rest = opened.message
-        if opened.app is not None:
+        if opened.app is not None and _PRI.match(rest) is None:
             break
     return Envelope(time, host, app, rest, pri)
 
@@ -88,19 +116,22 @@ def _structured(text: str, context: ReadContext) -> Envelope | None:
 
 
 def _bsd(text: str, context: ReadContext) -> Envelope | None:
-    """RFC 3164, and the same with an ISO time: time, host, tag; host and tag may be missing."""
+    """RFC 3164, and the same with an ISO time or an epoch: time, host, tag; host and tag may be missing."""
+    host = app = None
     found = _ISO_STAMP.match(text)
     if found is not None:
-        time = _iso(found[1], context.time_zone)
+        time = _iso(found[1], ZONES.get(found[2] or "") or zone_offset(found[2]) or context.time_zone)
+    elif (found := _RFC3164.match(text)) is not None:
+        time, host = _bsd_time(found, context), found[1]
+    elif (found := _EPOCH_STAMP.match(text)) is not None:
+        time = since_epoch(found[1])
     else:
-        found = _RFC3164.match(text)
-        if found is None:
-            return None
-        time = _bsd_time(found, context)
-    rest = text[found.end() :].lstrip(" ")
-    host = app = None
-    if _TAG.match(rest) is None and (name := _HOST.match(rest)) is not None:
-        host, rest = name[1], rest[name.end() :]
+        return None
+    rest = text[found.end() :].lstrip(" \t")
+    if (level := _LEVEL.match(rest)) is not None:
+        rest = rest[level.end() :]
+    if _TAG.match(rest) is None and host is None and (name := _HOST.match(rest)) is not None:
+        host, rest = name[1], rest[name.end() :].removeprefix(": ")
     if (tag := _TAG.match(rest)) is not None:
         app, rest = tag[1], rest[tag.end() :]
     return Envelope(time, host, app, rest, None)
@@ -109,20 +140,19 @@ def _bsd(text: str, context: ReadContext) -> Envelope | None:
 def _iso(text: str, zone: tzinfo | None) -> datetime | None:
     try:
         # More digits than microseconds are cut off; fromisoformat of 3.11 takes any separator but a comma.
-        value = datetime.fromisoformat(re.sub(r"([.,]\d{1,6})\d*", r"\1", text).replace(",", "."))
+        clean = re.sub(r"([.,]\d{1,6})\d*", r"\1", text).replace(",", ".").replace("/", "-")
+        value = datetime.fromisoformat(clean)
     except ValueError:
         return None
     return _utc(value, zone)
 
 
 def _bsd_time(found: re.Match[str], context: ReadContext) -> datetime | None:
-    before, month, day, after, hour, minute, second, fraction, offset = found.groups()
-    zone = context.time_zone
-    if offset:
-        zone = UTC if offset in ("Z", "UTC") else datetime.strptime(offset, "%z").tzinfo
+    _, before, month, day, after, hour, minute, second, fraction, name, last = found.groups()
+    zone = (ZONES.get(name) or zone_offset(name) or context.time_zone) if name else context.time_zone
     parts = (_MONTHS[month], int(day), int(hour), int(minute), int(second), _micro(fraction))
-    if before or after:
-        return _utc(_date(int(before or after), parts), zone)
+    if year := before or after or last:
+        return _utc(_date(int(year), parts), zone)
     return _latest(parts, zone, context.reference_time)
 
 

@@ -52,6 +52,37 @@ def test_unwrap(
     assert unwrap(text, CONTEXT) == (time, host, app, message, pri)
 
 
+@pytest.mark.parametrize(
+    ("text", "host", "app", "message"),
+    [
+        # Cisco: number of the message, its own name, a clock out of step, the name of the zone.
+        ("<189>45: *Oct 31 02:15:00.000: %SYS-5-X: m", None, None, "%SYS-5-X: m"),
+        ("<189>45: sw1: .Oct 31 2022 02:15:00.000 JST: %SYS-5-X: m", "sw1", None, "%SYS-5-X: m"),
+        ("<134>Oct 31 2022 02:15:00 fw01 : %ASA-6-1: x", "fw01", None, "%ASA-6-1: x"),
+        ("<166>:Oct 30 12:15:00 EST: %ASA-6-1: x", None, None, "%ASA-6-1: x"),
+        ("Oct 30 17:15:00 UTC fw01 x y", "fw01", None, "x y"),
+        ("Oct 31 02:15:00 CST fw01 x y", "fw01", None, "x y"),  # several zones have this name
+        ("Oct 31 02:15:00 JST: %X: y", None, None, "%X: y"),
+        ("Mon Oct 31 02:15:00 2022 fw01 x y", "fw01", None, "x y"),
+        ("<134>1 1667150100.000 MX84 flows src=1", "MX84", None, "flows src=1"),
+        ("1667150100 fw01 app: m", "fw01", "app", "m"),
+        # Kiwi: columns parted by tabs.
+        ("2022-10-31 02:15:00\tLocal7.Notice\t192.0.2.1\tdate=1 a=1", "192.0.2.1", None, "date=1 a=1"),
+        ("2022/10/31 02:15:00: [IKE] x", None, None, "[IKE] x"),
+        # syslog-ng: chains of hosts.
+        ("Oct 31 02:15:00 relay/fw01 app: m", "fw01", "app", "m"),
+        ("Oct 31 02:15:00 s_net@fw01 app: m", "fw01", "app", "m"),
+        # A relay that is a service of its own.
+        ("Oct 31 03:00:00 relay fwd[3]: <134>Oct 31 02:15:00 fw01 app: m", "fw01", "app", "m"),
+        # Version and time of RFC 5424, the rest of RFC 3164.
+        ("<111>1 2022-10-31T02:15:00+09:00 fw01 LEEF:1.0|V|", "fw01", "LEEF", "1.0|V|"),
+    ],
+)  # fmt: skip
+def test_variants_of_vendors(text: str, host: str | None, app: str | None, message: str) -> None:
+    envelope = unwrap(text, CONTEXT)
+    assert envelope[:4] == (NIGHT, host, app, message)
+
+
 def test_year_is_the_latest_that_fits() -> None:
     newest = datetime(2022, 1, 5, tzinfo=UTC)
     context = ReadContext(time_zone=UTC, reference_time=newest)
