@@ -22,6 +22,7 @@ _MODULES: tuple[str, ...] = (
     "windows.json_evtx_dump",
     "network.windows_firewall",
     "network.fortigate",
+    "network.paloalto",
     "network.cisco",
     "network.iptables",
     "network.yamaha_rtx",

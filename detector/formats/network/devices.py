@@ -23,6 +23,7 @@ from detector.tables.network import NetworkRecord
 #: lines have a mark of their own stands before one that takes general forms (CEF, LEEF, `key=value`).
 _DEVICES: tuple[str, ...] = (
     "fortigate",
+    "paloalto",
     "cisco",
     "iptables",
     "yamaha_rtx",
