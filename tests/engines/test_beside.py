@@ -19,7 +19,10 @@ def test_it_sees_tables_views_functions_and_what_is_registered() -> None:
         engine.run("CREATE TABLE t AS SELECT 1 AS a")
         engine.register("r", pa.table({"b": [2]}))
         with Beside(engine) as beside:
-            sql = "SELECT a, b, ip_normal('::ffff:192.0.2.1') AS ip, current_setting('TimeZone') AS zone FROM t, r"
+            sql = (
+                "SELECT a, b, ip_normal('::ffff:192.0.2.1') AS ip, current_setting('TimeZone') AS zone "
+                "FROM t, r"
+            )
             found = [beside.submit(lambda other: other.execute(sql).to_pylist()) for _ in range(5)]
             row = {"a": 1, "b": 2, "ip": "192.0.2.1", "zone": "UTC"}
             assert [each.result() for each in found] == [[row]] * 5
