@@ -20,12 +20,22 @@ _MODULES: tuple[str, ...] = (
     "windows.json_nxlog",
     "windows.json_ecs",
     "windows.json_evtx_dump",
+    "windows.velociraptor",
+    "windows.winevtlog",
+    "windows.chainsaw",
+    # Before all that read lines: messages without line feeds.
+    "network.octet_counted",
     "network.windows_firewall",
     "network.fortigate",
     "network.paloalto",
     "network.cisco",
+    "network.pulse_ivanti",
     "network.iptables",
     "network.yamaha_rtx",
+    # Wrapping around lines of any device.
+    "network.openvpn",
+    "network.json_lines",
+    "network.splunk_csv",
     # Last: it takes what has syslog envelopes, whoever wrote it.
     "network.syslog_file",
 )

@@ -15,7 +15,7 @@ from detector.formats.network import cisco_admin, cisco_ftd, cisco_traffic, cisc
 from detector.formats.network.cisco_ends import Meaning
 from detector.formats.network.devices import Device, Parsed, device_format
 from detector.formats.network.key_value import MAX_LINE
-from detector.formats.network.syslog_head import Head, head_of
+from detector.formats.network.syslog_head import Head, head_of, in_json
 
 #: `%ASA-6-302013:`, with the class that EMBLEM adds (`%ASA-session-6-302013:`), without colon. `FDT` is what
 #: some versions of FTD write.
@@ -68,7 +68,7 @@ def _bare(text: str) -> tuple[str, str]:
 
 def parse(text: str, context: ReadContext) -> Parsed | None:
     """Read one line."""
-    if len(text) > MAX_LINE:
+    if len(text) > MAX_LINE or in_json(text):
         return None
     found = _HEAD.search(text)
     if found is None:
@@ -120,7 +120,7 @@ def _message(product: str, number: str, level: str | None, message: str, head: H
 
 def sure(text: str) -> bool:
     """Tell a line by its `%ASA-6-302013`."""
-    return _HEAD.search(text) is not None
+    return _HEAD.search(text) is not None and not in_json(text)
 
 
 DEVICE = Device("cisco_asa", parse, marks=("%ASA-", "%FTD-", "%FDT-", "%PIX-", "%FWSM-", "%NGIPS-",

@@ -8,14 +8,15 @@ whatever company it comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
 from detector.formats.base import UNEXPECTED, Format, Input, Item, ReadContext, fault
 from detector.formats.lines import Line, read_lines, text_of
+from detector.formats.network.wrapped import Wrapped, open_json
 from detector.tables.evidence import ReadWarning
 from detector.tables.network import NetworkRecord
 
@@ -25,8 +26,10 @@ _DEVICES: tuple[str, ...] = (
     "fortigate",
     "paloalto",
     "cisco",
+    "pulse_ivanti",
     "iptables",
     "yamaha_rtx",
+    "openvpn",
 )
 
 #: How many lines of the head are looked at to recognise a format.
@@ -72,7 +75,15 @@ def devices() -> tuple[Device, ...]:
 
 
 def parse_line(text: str, context: ReadContext) -> Parsed | None:
-    """Return what a line says by the first device that knows it, None if none does."""
+    """Return what a line says by the first device that knows it, None if none does.
+
+    A line that is a JSON object may hold one of a device (`wrapped`): then that is read.
+    """
+    if text[:1] == "{" and (wrapped := open_json(text, context)) is not None:
+        # What is in it is shorter each time, so this ends.
+        parsed = parse_line(wrapped.line, context)
+        if parsed is not None:
+            return filled(parsed, wrapped)
     for device in devices():
         if device.marks and not any(mark in text for mark in device.marks):
             continue
@@ -80,6 +91,16 @@ def parse_line(text: str, context: ReadContext) -> Parsed | None:
         if parsed is not None:
             return parsed
     return None
+
+
+def filled(parsed: Parsed, outer: Wrapped) -> Parsed:
+    """Return what a line says, with time and host of its wrapping where it states none."""
+    columns = dict(parsed.columns)
+    if outer.time is not None:
+        columns.setdefault("time", outer.time)
+    if outer.host is not None:
+        columns.setdefault("device", outer.host)
+    return parsed._replace(columns=columns, zoneless=parsed.zoneless and "time" not in columns)
 
 
 def read(source: Input) -> Iterator[Item]:
@@ -90,14 +111,24 @@ def read(source: Input) -> Iterator[Item]:
     """
     if needs_zone(source.head):
         source.context.zone()
+    return records(source, read_lines(source))
+
+
+def records(
+    source: Input,
+    lines: Iterable[Line | ReadWarning],
+    parse: Callable[[str, ReadContext], Parsed | None] = parse_line,
+) -> Iterator[Item]:
+    """Yield what `read` yields, of lines found in another way."""
+    context = source.context
     warned = False
     unknown = 0
-    for line in read_lines(source):
+    for line in lines:
         if isinstance(line, ReadWarning):
             yield line
             continue
         try:
-            parsed = parse_line(line.text, source.context)
+            parsed = parse(line.text, context)
         except UNEXPECTED as error:
             yield ReadWarning(line.offset, f"line {line.number}: {fault('network', error)}")
             continue
@@ -124,10 +155,11 @@ def _without_zone(line: Line) -> ReadWarning:
     return ReadWarning(line.offset, reason, 0)
 
 
-def head_lines(head: bytes) -> list[str]:
+@lru_cache(maxsize=4)  # each of many formats asks for the same head
+def head_lines(head: bytes) -> tuple[str, ...]:
     """Return the first lines of a file that hold anything."""
     lines = text_of(head).splitlines()[: _LOOK_AT * 4]
-    return [line for line in lines if line.strip()][:_LOOK_AT]
+    return tuple(line for line in lines if line.strip())[:_LOOK_AT]
 
 
 def needs_zone(head: bytes) -> bool:

@@ -42,6 +42,14 @@ class Head(NamedTuple):
 _NOTHING = Head(None, None, False)
 
 
+_JSON = re.compile(r"\s*(?:\{|\"[\w.@ -]{1,64}\"\s*:)")
+
+
+def in_json(text: str) -> bool:
+    """Does a line begin as JSON? Then the message is a value in it, and what reads JSON has to take it out."""
+    return _JSON.match(text) is not None
+
+
 def head_of(head: str, context: ReadContext) -> Head:
     """Open the envelopes in the part of a line that stands before the message. Never raises."""
     if not head or head.isspace():

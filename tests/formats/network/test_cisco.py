@@ -406,3 +406,8 @@ def test_hostile_lines_take_linear_time(number: str, part: str) -> None:
 
 def test_a_line_of_a_megabyte_is_none_of_ours() -> None:
     assert cisco.parse(TEXT + "x" * 1_000_000, CONTEXT) is None
+
+
+def test_a_line_inside_json_is_for_what_reads_json() -> None:
+    for line in ('{"message": "' + TEXT + '"}', '    "original": "' + TEXT + '",'):
+        assert cisco.parse(line, CONTEXT) is None and not cisco.sure(line)
