@@ -105,6 +105,19 @@ def unwrap(text: str, context: ReadContext) -> Envelope:
     return Envelope(time, host, app, rest, pri)
 
 
+def instant(text: str | None, zone: tzinfo | None) -> datetime | None:
+    """Return the UTC time of a field that holds nothing else, None if it is none.
+
+    ISO 8601, perhaps with a zone's name, or a count since 1970. `zone` is that of times without one.
+    """
+    if not text:
+        return None
+    found = _ISO_STAMP.match(f"{text.strip()} ")
+    if found is None:
+        return since_epoch(text.strip())
+    return _iso(found[1], ZONES.get(found[2] or "") or zone_offset(found[2]) or zone)
+
+
 def _structured(text: str, context: ReadContext) -> Envelope | None:
     """RFC 5424: version, time, host, app, process, message id, structured data."""
     found = _RFC5424.match(text)
