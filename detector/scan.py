@@ -29,9 +29,10 @@ Progress = Callable[[str, int, int, str], None]
 class ScanReport:
     """What a scan ran and found.
 
-    `rules`: compiled; `evaluated`: those that could match anything of this case. `problems` are rules that
-    could not be used, `stage_problems` stages that failed; both are named, and the rest ran. `tuned` says
-    what was left out on purpose (`detector.sigma.tuning.Tuned.record`), {} if nothing was.
+    `rules`: compiled, correlations among them; `evaluated`: those that could match anything of this case.
+    `problems` are rules that could not be used, `stage_problems` stages that failed; both are named, and the
+    rest ran. `tuned` says what was left out on purpose (`detector.sigma.tuning.Tuned.record`), {} if nothing
+    was.
     """
 
     rules: int
@@ -79,7 +80,7 @@ def scan(
         record = tuned.record(found.left_out) if tuned else {}
         store_tuned(case.path, record)
     return ScanReport(
-        rules=len(pack.rules),
+        rules=len(pack.rules) + len(pack.correlations),
         evaluated=found.evaluated,
         skipped=len(pack.skipped),
         problems=(*pack.problems, *found.problems),

@@ -67,3 +67,21 @@ def test_help_has_an_example(command: list[str]) -> None:
     done = CliRunner().invoke(rules, [*command, "--help"])
     assert done.exit_code == 0
     assert "detector rules" in done.output
+
+
+def test_correlations_are_listed(folder: Path) -> None:
+    (folder / "burst.yml").write_text(
+        "title: Many\nid: 2b0c2e7e-5f1d-4f0e-9a3c-0d6c1b5f7a11\nstatus: test\ndescription: d\n"
+        "author: a\ndate: 2026-11-22\ntags: [attack.discovery]\nlevel: high\n"
+        "correlation:\n  type: event_count\n  rules: ['" + _id_of(GOOD) + "']\n"
+        "  timespan: 5m\n  condition: {gte: 5}\n",
+        encoding="utf-8",
+    )
+    done = CliRunner().invoke(rules, ["list", "--rules", str(folder), "--format", "json"])
+    listed = {row["title"]: row for row in json.loads(done.stdout)}
+    assert listed["Many"]["level"] == "high"
+    assert listed["Many"]["log source"] == f"event_count of {_id_of(GOOD)}"
+
+
+def _id_of(rule: str) -> str:
+    return next(line.removeprefix("id: ") for line in rule.splitlines() if line.startswith("id: "))

@@ -14,6 +14,7 @@ from detector.cli.tables import Column, print_table
 from detector.cli.tuning_options import config_option
 from detector.report.safe_text import terminal_text
 from detector.report.texts import Texts, load
+from detector.sigma.correlation.model import Correlation
 from detector.sigma.model import CompiledRule, RuleProblem
 from detector.sigma.tuning import Tuning, load_tuned_pack, load_tuning
 from detector.tables.steps import step_of
@@ -50,6 +51,7 @@ def list_rules(
     pack, tuned = load_tuned_pack(paths, Tuning() if config is None else load_tuning(config))
     texts = load(lang)
     rows = [_row(rule, texts) for rule in pack.rules]
+    rows += [_correlation_row(each, texts) for each in pack.correlations]
     if output_format == "json":
         click.echo(json_text(rows, indent=2))
     else:
@@ -70,6 +72,22 @@ def _row(rule: CompiledRule, texts: Texts) -> dict[str, object]:
         "step": step_of(rule.tags),
         "tags": list(rule.tags),
         "log source": " ".join(rule.sources),
+        "path": rule.path,
+        "line": rule.line,
+        "sha256": rule.sha256,
+    }
+
+
+def _correlation_row(correlation: Correlation, texts: Texts) -> dict[str, object]:
+    rule = correlation.rule
+    return {
+        "id": rule.id,
+        "title": texts.rule(rule.id, rule.title),
+        "level": correlation.level,
+        "status": rule.status,
+        "step": step_of(correlation.tags),
+        "tags": list(correlation.tags),
+        "log source": f"{rule.type} of {', '.join(rule.rules)}",
         "path": rule.path,
         "line": rule.line,
         "sha256": rule.sha256,
