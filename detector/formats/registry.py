@@ -34,6 +34,7 @@ _MODULES: tuple[str, ...] = (
     "network.yamaha_rtx",
     # Wrapping around lines of any device.
     "network.openvpn",
+    "network.pfsense",
     "network.json_lines",
     "network.splunk_csv",
     # Last: it takes what has syslog envelopes, whoever wrote it.

@@ -30,6 +30,7 @@ _DEVICES: tuple[str, ...] = (
     "iptables",
     "yamaha_rtx",
     "openvpn",
+    "pfsense",
 )
 
 #: How many lines of the head are looked at to recognise a format.
