@@ -28,7 +28,7 @@ from detector.formats.windows.fields import (
 )
 from detector.formats.windows.json_reader import Parts, sample_objects
 from detector.tables.evidence import ReadWarning
-from detector.tables.windows import WindowsRecord
+from detector.tables.windows import SYSTEM_COLUMNS, WindowsRecord
 
 #: Turns a row, by column name, into (system, names, values); raises EvidenceError if it is no event.
 ConvertRow = Callable[[dict[str, str]], Parts]
@@ -47,6 +47,8 @@ LEVELS = {
 #: channel.
 AUDIT_SUCCESS, AUDIT_FAILURE = 0x8020000000000000, 0x8010000000000000
 AUDITING = "Microsoft-Windows-Security-Auditing"
+
+_RECORD_ID = list(SYSTEM_COLUMNS).index("EventRecordID")
 
 _HEX = re.compile("0[xX][0-9a-fA-F]{1,16}")
 _GUID = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -84,9 +86,10 @@ _HEX_FIELDS = {
         }
     ),
     "Microsoft-Windows-Sysmon": frozenset({"LogonId", "GrantedAccess"}),
+    "Microsoft-Windows-Eventlog": frozenset({"SubjectLogonId"}),
 }
-#: Events of Security-Auditing in which a field of that name is a plain number.
-_PLAIN = {(5379, "ProcessId"), (5156, "ProcessId"), (6272, "ProcessId")}
+#: Ids of Security-Auditing whose `ProcessId` is a plain number: those of the Windows Filtering Platform.
+_FILTERING = range(5031, 5160)
 
 
 def system_values(
@@ -173,7 +176,12 @@ def restored(pairs: Iterable[tuple[str, Any]], provider: Any = None, event_id: i
     hex_fields = _HEX_FIELDS.get(provider, frozenset()) if type(provider) is str else frozenset()
     found: list[tuple[str, str | None]] = []
     for name, value in pairs:
-        if type(value) is int and name in hex_fields and value >= 0 and (event_id, name) not in _PLAIN:
+        if (
+            type(value) is int
+            and name in hex_fields
+            and value >= 0
+            and not (event_id in _FILTERING and name == "ProcessId")
+        ):
             found.append((name, f"0x{value:x}"))
         else:
             found.append((name, restored_text(name, text(value))))
@@ -274,3 +282,27 @@ def _record(row: Row, columns: tuple[str, ...], convert: ConvertRow) -> Item:
     except EvidenceError as error:
         return ReadWarning(row.offset, f"line {row.number}: {error}")
     return WindowsRecord(row.offset, row.number, system, names, found, sum(map(len, values)))
+
+
+class Seen:
+    """Remembers the events of a file of hits, in which an event stands once for each rule that hit it."""
+
+    _LIMIT = 200_000
+
+    def __init__(self) -> None:
+        #: How many events came again.
+        self.repeated = 0
+        self._keys: dict[int, None] = {}
+
+    def first(self, system: SystemValues) -> bool:
+        """Is this event new? One without record id always is; of very many, the oldest are forgotten."""
+        if system[_RECORD_ID] is None:
+            return True
+        key = hash((system[0], system[1], system[4], system[_RECORD_ID], system[_RECORD_ID + 1]))
+        if key in self._keys:
+            self.repeated += 1
+            return False
+        if len(self._keys) >= self._LIMIT:
+            del self._keys[next(iter(self._keys))]
+        self._keys[key] = None
+        return True

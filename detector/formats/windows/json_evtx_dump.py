@@ -39,7 +39,14 @@ def read(source: Input) -> Iterator[Item]:
 
 
 def _parts(tree: dict[str, Any], data: bytes) -> Parts:
-    event = tree.get("Event", tree)
+    return event_parts(tree.get("Event", tree), data)
+
+
+def event_parts(event: Any, data: bytes | None = None) -> Parts:
+    """Return (system, names, values) of an object with `System`; see `event_from_json` for its text `data`.
+
+    Raises EvidenceError if it is no event.
+    """
     system = event.get("System") if type(event) is dict else None
     if type(system) is not dict or "EventID" not in system:
         raise EvidenceError("no event: it has no System element with an EventID")

@@ -185,3 +185,192 @@ def as_evtxecmd_json(samples):
 
 def utc(*parts):
     return datetime(*parts, tzinfo=UTC)
+
+
+# --- Velociraptor (www.velocidex.com/golang/evtx;
+# artifacts/definitions/Windows/EventLogs/{Evtx,EvtxHunter}.yaml)
+
+
+def velociraptor_value(value):
+    """Return a field's value as typed JSON: GUIDs bare, hexadecimal and decimal numbers as numbers."""
+    if GUID.fullmatch(value):
+        return value[1:-1].upper()
+    if HEX.fullmatch(value) and len(value) <= 18:
+        return int(value, 16)
+    if value in ("true", "false"):
+        return value == "true"
+    if re.fullmatch("0|[1-9][0-9]{0,14}", value):
+        return int(value)
+    return value.split("\n") if "\n" in value and "\r" not in value else value
+
+
+def velociraptor_row(sample):
+    """Return a row of Windows.EventLogs.Evtx."""
+    system, fields, as_xml = sample
+    correlation = {
+        "ActivityID": system["Correlation_ActivityID"],
+        "RelatedActivityID": system["Correlation_RelatedActivityID"],
+    }
+    event_id = {"Value": system["EventID"]}
+    if system["Qualifiers"] is not None:
+        event_id["Qualifiers"] = system["Qualifiers"]
+    data = {name.removeprefix("EventData_"): velociraptor_value(value) for name, value in fields.items()}
+    guid = system["Provider_Guid"]
+    row = {
+        "System": {
+            "Provider": {"Name": system["Provider_Name"], **({"Guid": guid[1:-1].upper()} if guid else {})},
+            "EventID": event_id,
+            "Version": system["Version"],
+            "Level": system["Level"],
+            "Task": system["Task"],
+            "Opcode": system["Opcode"],
+            "Keywords": int(system["Keywords"], 16),
+            "TimeCreated": {"SystemTime": system["TimeCreated"].timestamp()},
+            "EventRecordID": system["EventRecordID"],
+            "Correlation": {key: value[1:-1].upper() for key, value in correlation.items() if value},
+            "Execution": {
+                "ProcessID": system["Execution_ProcessID"],
+                "ThreadID": system["Execution_ThreadID"],
+            },
+            "Channel": system["Channel"],
+            "Computer": system["Computer"],
+            "Security": {"UserID": system["Security_UserID"]} if system["Security_UserID"] else {},
+        },
+    }
+    row |= {"UserData": {"EventXML": data}} if "<UserData>" in as_xml else {"EventData": data}
+    return row | {
+        "Message": "Rendered from the message table",
+        "TimeCreated": f"{system['TimeCreated']:%Y-%m-%dT%H:%M:%SZ}",
+        "Channel": system["Channel"],
+        "EventRecordID": system["EventRecordID"],
+        "EventID": system["EventID"],
+        "FullPath": r"C:\Windows\System32\winevt\Logs\Security.evtx",
+    }
+
+
+def as_velociraptor(samples):
+    return b"\n".join(orjson.dumps(velociraptor_row(sample)) for sample in samples)
+
+
+def as_velociraptor_csv(samples):
+    rows = [velociraptor_row(sample) for sample in samples]
+    columns = ["System", "EventData", "UserData", "Message", "TimeCreated", "Channel", "EventID", "FullPath"]
+    return csv_bytes(columns, [[cell(row.get(name, "")) for name in columns] for row in rows])
+
+
+def cell(value):
+    return orjson.dumps(value).decode() if isinstance(value, (dict, list)) else value
+
+
+def as_evtx_hunter(samples):
+    """Return rows of Windows.EventLogs.EvtxHunter, whose time is cut to seconds."""
+    lines = []
+    for sample in samples:
+        row, system = velociraptor_row(sample), sample[0]
+        flat = {
+            "EventTime": row["TimeCreated"],
+            "Computer": system["Computer"],
+            "Channel": system["Channel"],
+            "Provider": system["Provider_Name"],
+            "EventID": system["EventID"],
+            "EventRecordID": system["EventRecordID"],
+            "UserSID": system["Security_UserID"],
+            "Username": r"NT AUTHORITY\SYSTEM",
+            "EventData": row.get("EventData"),
+            "UserData": row.get("UserData"),
+            "Message": row["Message"],
+            "OSPath": row["FullPath"],
+        }
+        lines.append(orjson.dumps(flat))
+    return b"\n".join(lines)
+
+
+# --- Fluent Bit (plugins/in_winevtlog/pack.c)
+
+
+def winevtlog_value(value):
+    """Return an insert as the plugin packs it: numbers as numbers, hexadecimal text, GUIDs in capitals."""
+    if GUID.fullmatch(value):
+        return value.upper()
+    if value in ("true", "false"):
+        return value == "true"
+    return int(value) if re.fullmatch("0|[1-9][0-9]{0,14}", value) else value
+
+
+def as_winevtlog(samples, zone):
+    """Return JSON lines of a collector whose zone has no summer time."""
+    lines = []
+    for system, fields, _ in samples:
+        record = {
+            "date": system["TimeCreated"].timestamp() + 1.5,
+            "ProviderName": system["Provider_Name"] or "",
+            "ProviderGuid": (system["Provider_Guid"] or "").upper(),
+            "Qualifiers": "" if system["Qualifiers"] is None else system["Qualifiers"],
+            "EventID": system["EventID"],
+            "Version": system["Version"] or 0,
+            "Level": system["Level"] or 0,
+            "Task": system["Task"] or 0,
+            "Opcode": system["Opcode"] or 0,
+            "Keywords": system["Keywords"],
+            "TimeCreated": f"{system['TimeCreated'].astimezone(zone):%Y-%m-%d %H:%M:%S %z}",
+            "EventRecordID": system["EventRecordID"],
+            "ActivityID": (system["Correlation_ActivityID"] or "").upper(),
+            "RelatedActivityID": (system["Correlation_RelatedActivityID"] or "").upper(),
+            "ProcessID": system["Execution_ProcessID"] or 0,
+            "ThreadID": system["Execution_ThreadID"] or 0,
+            "Channel": system["Channel"],
+            "Computer": system["Computer"],
+            "UserID": r"NT AUTHORITY\SYSTEM"
+            if system["Security_UserID"] == "S-1-5-18"
+            else system["Security_UserID"] or "",
+            "Message": "Rendered",
+            "StringInserts": [winevtlog_value(value) for value in inserts_of(fields)],
+        }
+        lines.append(orjson.dumps(record))
+    return b"\n".join(lines)
+
+
+def inserts_of(fields):
+    """Return the values of the event's user context, unnamed ones apart."""
+    return [
+        part for name, value in fields.items() for part in (value.split("\n") if name == "Data" else [value])
+    ]
+
+
+def as_winevtlog_xml(samples):
+    return b"\n".join(
+        orjson.dumps({"date": 1.0, "System": as_xml, "Message": "Rendered"}) for _, _, as_xml in samples
+    )
+
+
+# --- Chainsaw (src/cli.rs, print_json and print_jsonl; its documents have the attributes beside the elements)
+
+
+def separate_attributes(value):
+    """Return the JSON tree of the Rust parser with attributes beside the elements, as its option does it."""
+    if not isinstance(value, dict):
+        return value
+    found = {}
+    for name, child in value.items():
+        if isinstance(child, dict) and "#attributes" in child:
+            rest = {key: each for key, each in child.items() if key != "#attributes"}
+            inner = rest["#text"] if set(rest) == {"#text"} else separate_attributes(rest) if rest else None
+            found[name + "_attributes"] = child["#attributes"]
+            if inner is not None:
+                found[name] = inner
+        elif name != "#attributes":
+            found[name] = separate_attributes(child)
+    return found
+
+
+def as_chainsaw(trees, *, lines):
+    """Return hits: each event twice, for two rules, and all of the first ten as one hit that counts them."""
+    hits = []
+    for tree in trees:
+        document = {"kind": "evtx", "path": "/evidence/a.evtx", "data": separate_attributes(tree)}
+        for rule in ("One", "Another"):
+            hit = {"group": "Sigma", "kind": "individual", "document": document, "name": rule}
+            hits.append(hit | {"timestamp": "2019-03-19T00:02:04.319945+00:00", "level": "medium"})
+    documents = [{"kind": "evtx", "path": "a", "data": separate_attributes(tree)} for tree in trees[:10]]
+    hits.insert(0, {"group": "Sigma", "kind": "aggregate", "documents": documents, "name": "Many"})
+    return b"\n".join(map(orjson.dumps, hits)) if lines else orjson.dumps(hits)
