@@ -26,12 +26,22 @@ warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning
 #: Enough for sorts and joins over tens of millions of rows, which spill to disk beyond it.
 DEFAULT_MEMORY = "1GB"
 
+#: Accounts as views write them: the name in lower case; the domain's first label in upper case.
+_ACCOUNT_MACROS = (
+    r"""CREATE MACRO account_name(written) AS
+        nullif(nullif(lower(split_part(split_part(trim(written), '\', -1), '@', 1)), '-'), '')""",
+    r"""CREATE MACRO account_domain(written) AS
+        nullif(upper(split_part(CASE WHEN contains(written, '\') THEN split_part(trim(written), '\', 1)
+            WHEN contains(written, '@') THEN split_part(trim(written), '@', -1) END, '.', 1)), '')""",
+)
+
 
 class Engine:
     """A DuckDB connection in memory, whose views read a case's Parquet files.
 
     The session's time zone is UTC. SQL finds the functions ip_normal(text), ip_is_private(text) and
-    ip_in_network(text, network) of `detector.engines.addresses`.
+    ip_in_network(text, network) of `detector.engines.addresses`, and account_name(text) and
+    account_domain(text), which take `DOMAIN\\user`, `user@domain.example` and `user` for what they are.
     """
 
     def __init__(
@@ -157,6 +167,8 @@ class Engine:
                 type=PythonUDFType.ARROW,
                 null_handling=FunctionNullHandling.SPECIAL,
             )
+        for macro in _ACCOUNT_MACROS:
+            self._connection.execute(macro)
 
 
 def _is_of_a_file(error: duckdb.Error) -> bool:
