@@ -28,6 +28,7 @@ _MODULES: tuple[str, ...] = (
     "network.windows_firewall",
     "network.fortigate",
     "network.paloalto",
+    "network.juniper_srx",
     "network.cisco",
     "network.pulse_ivanti",
     "network.iptables",
@@ -35,6 +36,7 @@ _MODULES: tuple[str, ...] = (
     # Wrapping around lines of any device.
     "network.openvpn",
     "network.pfsense",
+    "network.strongswan",
     "network.json_lines",
     "network.splunk_csv",
     # Last: it takes what has syslog envelopes, whoever wrote it.

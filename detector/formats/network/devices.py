@@ -25,12 +25,14 @@ from detector.tables.network import NetworkRecord
 _DEVICES: tuple[str, ...] = (
     "fortigate",
     "paloalto",
+    "juniper_srx",
     "cisco",
     "pulse_ivanti",
     "iptables",
     "yamaha_rtx",
     "openvpn",
     "pfsense",
+    "strongswan",
 )
 
 #: How many lines of the head are looked at to recognise a format.
