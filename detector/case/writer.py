@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from detector.case.journal import Part
+from detector.case.network_table import Placed, network_table
 from detector.engines.json_columns import json_columns
 from detector.errors import CaseError, EvidenceError
 from detector.formats.windows.evtx_columns import event_columns
@@ -37,6 +39,9 @@ BATCH_BYTES = 40 * 1024 * 1024
 
 #: Fewer texts of one kind are read one by one, which costs less than planning to read them together.
 FEW_TEXTS = 300
+
+#: Events of one EventID that are a row group of their own; each group costs a query some time per column.
+_ROW_GROUP = 2_000
 
 _COMPRESSION = "zstd"
 _STATE = b"detector.state"
@@ -103,7 +108,8 @@ class PartWriter:
         self._shapes: dict[tuple[object, tuple[str, ...]], list[tuple[Any, ...]]] = {}
         # beginning -> (site, evidence id, path, offset, number, text)
         self._texts: dict[str, list[tuple[str, str, str, int, int, str]]] = {}
-        self._others: dict[str, list[dict[str, Any]]] = {name: [] for name in _SCHEMAS}
+        self._network: dict[str, list[Placed]] = {"firewall": [], "vpn": []}
+        self._warnings: list[dict[str, Any]] = []
         self._rows = 0
         self._bytes = 0
         self._count = 0
@@ -145,15 +151,7 @@ class PartWriter:
 
     def add_network(self, record: NetworkRecord, site: str, evidence_id: str) -> None:
         """Add one line of a network device."""
-        row = record.columns | {
-            "site": site,
-            "evidence_id": evidence_id,
-            "evidence_offset": record.offset,
-            "evidence_record": record.number,
-            "fields": list(record.fields.items()),
-            "raw": record.raw,
-        }
-        self._others[record.table].append(row)
+        self._network[record.table].append((record, site, evidence_id))
         self._grown(len(record.raw) * 3)
 
     def add_warning(self, warning: ReadWarning, evidence_id: str, path: str) -> None:
@@ -162,7 +160,7 @@ class PartWriter:
         self._grown(len(warning.reason))
 
     def _add_warning(self, warning: ReadWarning, evidence_id: str, path: str) -> None:
-        self._others["warnings"].append(
+        self._warnings.append(
             {
                 "evidence_id": evidence_id,
                 "path": path,
@@ -199,12 +197,17 @@ class PartWriter:
             table = windows_table(self._windows.get(channel, {}), tables.get(channel, []))
             self._write("windows", channel, table)
             self._note_windows(channel, table)
-        for name, rows in self._others.items():
+        for name, rows in self._network.items():
             if rows:
-                table = rows_table(rows, _SCHEMAS[name])
+                table = network_table(rows, _SCHEMAS[name])
+                rows.clear()
                 self._write(name, None, table)
                 self._note_others(name, table)
-                rows.clear()
+        if self._warnings:
+            table = rows_table(self._warnings, _SCHEMAS["warnings"])
+            self._warnings.clear()
+            self._write("warnings", None, table)
+            self._note_others("warnings", table)
         self._windows.clear()
         self._shapes.clear()
         self._rows = self._bytes = 0
@@ -266,7 +269,8 @@ class PartWriter:
         file = f"{folder}/{self._task}-{self._count}.parquet"
         self._count += 1
         self._wait()
-        self._writing = self._behind.submit(write_parquet, data, self._case / file)
+        write = write_parquet if channel is None else write_by_event_id
+        self._writing = self._behind.submit(write, data, self._case / file)
         self._parts.append(Part(table, channel, file, data.num_rows, tuple(data.column_names)))
 
 
@@ -338,21 +342,55 @@ def rows_table(rows: Iterable[dict[str, Any]], wanted: pa.Schema) -> pa.Table:
     return pa.table(arrays, schema=wanted)
 
 
-def write_parquet(data: pa.Table, path: Path, state: str = "") -> None:
+def write_parquet(data: pa.Table, path: Path, state: str = "", row_groups: Sequence[int] = ()) -> None:
     """Write a table so that the file is there whole or not at all; raises CaseError with the reason.
 
-    `state` is kept in the file for `state_of`.
+    `state` is kept in the file for `state_of`. `row_groups` are sizes that add up to the number of rows.
     """
     temporary = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = data.replace_schema_metadata({_STATE: state}) if state else data
-        pq.write_table(kept, temporary, compression=_COMPRESSION)
+        with pq.ParquetWriter(temporary, kept.schema, compression=_COMPRESSION) as writer:
+            begin = 0
+            for size in row_groups or (max(1, kept.num_rows),):
+                writer.write_table(kept.slice(begin, size), row_group_size=max(1, size))
+                begin += size
         temporary.replace(path)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise CaseError(cannot_write(path, error)) from error
+
+
+def write_by_event_id(data: pa.Table, path: Path) -> None:
+    """Write Windows events with a row group for each frequent EventID: a query for it reads little else.
+
+    Raises CaseError with the reason if it cannot.
+    """
+    if data.num_rows <= _ROW_GROUP:
+        write_parquet(data, path)
+        return
+    data = data.take(pc.sort_indices(data, [("EventID", "ascending")]))
+    write_parquet(data, path, row_groups=_row_groups(data.column("EventID")))
+
+
+def _row_groups(event_ids: pa.ChunkedArray) -> list[int]:
+    """Return sizes of row groups: many rows of one EventID are a group, few are with their neighbours."""
+    sizes: list[int] = []
+    pending = 0
+    for run in pc.run_end_encode(event_ids).chunks:
+        before = 0
+        for end in run.run_ends.to_pylist():
+            size, before = end - before, end
+            if size >= _ROW_GROUP and pending:
+                sizes.append(pending)
+                pending = 0
+            pending += size
+            if pending >= _ROW_GROUP:
+                sizes.append(pending)
+                pending = 0
+    return [*sizes, pending] if pending else sizes
 
 
 def cannot_write(path: Path, error: OSError) -> str:
