@@ -16,11 +16,13 @@ from detector.formats.base import UNEXPECTED, Format, fault
 _MODULES: tuple[str, ...] = (
     "windows.evtx",
     "windows.evtxecmd",
+    "windows.splunk",
     "windows.xml",
     "windows.json_nxlog",
     "windows.json_ecs",
     "windows.json_evtx_dump",
     "windows.velociraptor",
+    "windows.csv_event_viewer",
     "windows.winevtlog",
     "windows.chainsaw",
     # Before all that read lines: messages without line feeds.
@@ -31,6 +33,7 @@ _MODULES: tuple[str, ...] = (
     "network.juniper_srx",
     "network.cisco",
     "network.pulse_ivanti",
+    "network.sonicwall",
     "network.iptables",
     "network.yamaha_rtx",
     # Wrapping around lines of any device.

@@ -28,6 +28,7 @@ _DEVICES: tuple[str, ...] = (
     "juniper_srx",
     "cisco",
     "pulse_ivanti",
+    "sonicwall",
     "iptables",
     "yamaha_rtx",
     "openvpn",
