@@ -198,6 +198,20 @@ def restored_text(name: str, value: str) -> str:
     return value.lower() if value in ("True", "False") else value
 
 
+def message_values(provider: Any, event_id: int | None, message: str | None) -> Fields:
+    """Return names and values of the fields that a message shows: all that some exports have of them."""
+    if not message or type(provider) is not str or event_id is None:
+        return (), []
+    # Its tables take time to read, and most exports do without.
+    from detector.formats.windows.message_fields import event_fields
+
+    names, values = event_fields(provider, event_id, message)
+    return names, [
+        None if value is None else restored_text(name, value)
+        for name, value in zip(names, values, strict=True)
+    ]
+
+
 def iso_time(value: Any) -> datetime | None:
     """Return a time in ISO 8601, also of seven digits or nine; UTC where it states no zone; None for none."""
     if type(value) is not str:

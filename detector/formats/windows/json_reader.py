@@ -259,7 +259,7 @@ def _next_start(window: Window, at: int, layout: Layout) -> int:
 
 #: The keys under which search engines and test collections wrap an array of events, and the keys that show
 #: an event to have begun.
-_WRAPPER = re.compile(rb'"(?:hits|events|[Rr]ecords|value|items|logs)"\s*:\s*\[\s*(?=\{)')
+_WRAPPER = re.compile(rb'"(?:hits|events|[Rr]ecords|value|items|logs|results)"\s*:\s*\[\s*(?=\{)')
 _EVENT_KEY = re.compile(
     rb'"(?:winlog|winlog\.[a-z_.]+|Event|System|EventID|event_id|_source|@timestamp)"\s*:'
 )
