@@ -306,7 +306,7 @@ def _context(each: Inspected, site: Site, options: IngestOptions) -> tuple[ReadC
         zone, basis = zone_named(options.time_zone), "option"
     elif (told := site.zone_of(each.member.path)) is not None:
         zone, basis = told, "site"
-    context = ReadContext(zone, basis, None, options.parser)
+    context = ReadContext(zone, basis, None, options.parser, site.computer_of(each.member.path))
     if needed:
         context.zone()
     return context, zone.key if zone is not None and needed else None

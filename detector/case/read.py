@@ -206,6 +206,7 @@ def segments_of(evidence: Inspected, site: str, context: ReadContext, zone_name:
         context.time_zone_basis,
         modified_time(evidence.member, evidence.modified_ns),
         context.parser,
+        context.computer,
     )
     starts = ((0, 1), *evidence.cuts)
     ends: list[int | None] = [offset for offset, _ in evidence.cuts]

@@ -53,6 +53,8 @@ class Site:
     reaches: tuple[tuple[str, str], ...] = ()
     #: (file pattern, zone)
     file_zones: tuple[tuple[str, ZoneInfo], ...] = ()
+    #: (file pattern, computer): the machine whose log a file is, if the file does not say it.
+    file_computers: tuple[tuple[str, str], ...] = ()
     #: Products that should be running.
     antivirus: tuple[str, ...] = ()
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -65,11 +67,30 @@ class Site:
 
     def zone_of(self, path: str) -> ZoneInfo | None:
         """Return the zone for times without one in the file at this path."""
-        shown = path.replace("\\", "/")
-        for pattern, zone in self.file_zones:
-            if fnmatch(shown, pattern) or fnmatch(shown, f"*/{pattern}"):
-                return zone
-        return self.time_zone
+        return next((zone for pattern, zone in self.file_zones if _fits(path, pattern)), self.time_zone)
+
+    def computer_of(self, path: str) -> str | None:
+        """Return the computer whose log the file at this path is; None if nobody said it.
+
+        `{folder}` in what was said stands for the name of the folder that holds the file, `{file}` for the
+        name of the file without its ending.
+        """
+        for pattern, computer in self.file_computers:
+            if _fits(path, pattern):
+                parts = _slashed(path).replace("!/", "/").rsplit("/", 2)
+                folder = parts[-2] if len(parts) > 1 else ""
+                name = computer.replace("{folder}", folder).replace("{file}", parts[-1].rsplit(".", 1)[0])
+                return name or None
+        return None
+
+
+def _slashed(path: str) -> str:
+    return path.replace("\\", "/")
+
+
+def _fits(path: str, pattern: str) -> bool:
+    shown = _slashed(path)
+    return fnmatch(shown, pattern) or fnmatch(shown, f"*/{pattern}")
 
 
 def zone_named(name: str) -> ZoneInfo:
@@ -173,7 +194,7 @@ class _Table:
 def _site(top: _Table) -> Site:
     top.known(
         "name", "time_zone", "domain", "netbios", "networks", "vendors", "maintenance_windows", "servers",
-        "firewalls", "accounts", "antivirus", "stages",
+        "firewalls", "sources", "accounts", "antivirus", "stages",
     )  # fmt: skip
     vendors = [
         (each.known("name", "networks", "vpn_pools", "accounts", "reaches").needed("name"), each)
@@ -190,7 +211,8 @@ def _site(top: _Table) -> Site:
         accounts=tuple(_accounts(top.table("accounts"), vendors)),
         windows=tuple(row for each in top.tables("maintenance_windows") for row in _windows(each, zone)),
         reaches=tuple((name, host) for name, vendor in vendors for host in vendor.texts("reaches")),
-        file_zones=tuple(_file_zones(top.table("firewalls"))),
+        file_zones=(*_source_zones(top.tables("sources")), *_file_zones(top.table("firewalls"))),
+        file_computers=tuple(_source_computers(top.tables("sources"))),
         antivirus=tuple(top.texts("antivirus")),
         stages={name: stage.plain() for name, stage in top.table("stages").named()},
     )
@@ -260,6 +282,19 @@ def _file_zones(firewalls: _Table) -> Iterator[tuple[str, ZoneInfo]]:
         file, zone = entry.known("file", "time_zone").text("file"), entry.zone("time_zone")
         if file is not None and zone is not None:
             yield file, zone
+
+
+def _source_zones(sources: list[_Table]) -> Iterator[tuple[str, ZoneInfo]]:
+    for entry in sources:
+        file = entry.known("file", "computer", "time_zone").needed("file")
+        if (zone := entry.zone("time_zone")) is not None:
+            yield file, zone
+
+
+def _source_computers(sources: list[_Table]) -> Iterator[tuple[str, str]]:
+    for entry in sources:
+        if (computer := entry.text("computer")) is not None:
+            yield entry.needed("file"), computer
 
 
 def _network(text: str, key: str) -> str:

@@ -56,13 +56,15 @@ class ReadContext:
     `time_zone` is the zone for times that state none, with `time_zone_basis` saying who told it ('option' or
     'site'); None means nobody did, and a reader that needs it raises `TimeZoneError` through `zone()`.
     `reference_time` is the newest time that the file can contain (its modification time), by which a reader
-    finds the year of times written without one. `parser` is the EVTX parser asked for.
+    finds the year of times written without one. `parser` is the EVTX parser asked for. `computer` is the
+    machine that wrote the log, for files that do not name it.
     """
 
     time_zone: tzinfo | None = None
     time_zone_basis: Literal["option", "site"] | None = None
     reference_time: datetime | None = None
     parser: Literal["auto", "evtx", "python-evtx"] = "auto"
+    computer: str | None = None
 
     def zone(self) -> tzinfo:
         """Return the zone for times that state none.
