@@ -61,6 +61,7 @@ def test_every_row_leads_back_to_its_event() -> None:
             installer(1, "SRV1", 1033, "ESET Endpoint"),
             vpn(1, "taro", "203.0.113.5"),
             flow(1, "10.1.2.3", "10.1.1.1", 445),
+            flow(2, "10.8.0.5", "10.1.1.1", 3389),
         )
     ).numbered()
     keys = {row.key for row in events.rows}
