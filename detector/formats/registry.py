@@ -40,6 +40,7 @@ _MODULES: tuple[str, ...] = (
     "network.openvpn",
     "network.pfsense",
     "network.strongswan",
+    "network.softether",
     "network.json_lines",
     "network.splunk_csv",
     # Last: it takes what has syslog envelopes, whoever wrote it.

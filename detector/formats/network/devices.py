@@ -34,6 +34,7 @@ _DEVICES: tuple[str, ...] = (
     "openvpn",
     "pfsense",
     "strongswan",
+    "softether",
 )
 
 #: How many lines of the head are looked at to recognise a format.
