@@ -10,12 +10,14 @@ over versions.
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from detector.formats.base import ReadContext
+from detector.formats.delimited import split_values
 from detector.formats.network.devices import Device, Parsed, device_format
 from detector.formats.network.key_value import MAX_LINE, pairs
 from detector.formats.network.syslog import unwrap
@@ -181,12 +183,11 @@ def _country(value: str | None) -> str | None:
     return None if value == "Reserved" else _text(value)
 
 
-def _common(fields: dict[str, str], time: datetime | None, device: str | None) -> dict[str, Any]:
+def _common(fields: dict[str, str]) -> dict[str, Any]:
     get = fields.get
     proxy = get("devid", "").startswith("FPX")
     return {
-        "time": time,
-        "device": device or _text(get("devid")),
+        "device": _text(get("devname")) or _text(get("devid")),
         "vendor": "Fortinet",
         "product": "FortiProxy" if proxy else "FortiGate",
         "event_id": get("logid"),
@@ -227,6 +228,12 @@ def _firewall(fields: dict[str, str], columns: dict[str, Any]) -> None:
     columns["rule_name"] = _text(get("policyname")) or get("policyid")
     columns["packets_sent"] = number(get("sentpkt"))
     columns["packets_received"] = number(get("rcvdpkt"))
+    _translations(fields, columns)
+
+
+def _translations(fields: dict[str, str], columns: dict[str, Any]) -> None:
+    """Add the addresses that NAT put in place of the line's own."""
+    get = fields.get
     if "transip" in fields and get("transip") not in ("0.0.0.0", "::"):
         columns["src_nat_ip"], columns["src_nat_port"] = address(get("transip")), port(get("transport"))
     if "tranip" in fields and get("tranip") not in ("0.0.0.0", "::"):
@@ -301,19 +308,86 @@ def _nonzero(value: str | None) -> str | None:
     return None if value == "0" else _text(value)
 
 
+#: Names of FortiOS 4 (and a few of 5.0) and what they became.
+_RENAMED: dict[str, str] = {
+    "log_id": "logid", "pri": "level", "device_id": "devid", "src": "srcip", "src_port": "srcport",
+    "src_int": "srcintf", "src_name": "srcname", "src_country": "srccountry", "dst": "dstip",
+    "dst_port": "dstport", "dst_int": "dstintf", "dst_name": "dstname", "dst_country": "dstcountry",
+    "sent": "sentbyte", "rcvd": "rcvdbyte", "sent_pkt": "sentpkt", "rcvd_pkt": "rcvdpkt",
+    "tran_ip": "tranip", "tran_port": "tranport", "tran_sip": "transip", "tran_sport": "transport",
+    "remote_ip": "remip", "rem_ip": "remip", "loc_ip": "locip", "rem_port": "remport",
+    "loc_port": "locport", "tunnel_ip": "tunnelip", "tunnel_id": "tunnelid", "tunnel_type": "tunneltype",
+    "vpn_tunnel": "vpntunnel", "xauth_user": "xauthuser", "xauth_group": "xauthgroup",
+    "assigned_ip": "assignip", "carrier_ep": "carrierep",
+}  # fmt: skip
+_OLD_SUBTYPES: dict[str, str] = {
+    "sslvpn-user": "vpn", "sslvpn-admin": "vpn", "sslvpn-session": "vpn", "ipsec": "vpn", "ppp": "vpn",
+    "admin": "system", "auth": "user",
+}  # fmt: skip
+#: Serial numbers of FortiGate and FortiWiFi; FortiWeb (FV), FortiMail (FE) and others still write `log_id`.
+_OLD_DEVICES = ("FG", "FW")
+
+
+def _today(fields: dict[str, str]) -> dict[str, str]:
+    """Return the fields of a line of FortiOS 4 under the names and subtypes of today; others as they are."""
+    if "log_id" not in fields or not fields.get("device_id", "").startswith(_OLD_DEVICES):
+        return fields
+    renamed = {_RENAMED.get(key, key): value for key, value in fields.items()}
+    if renamed.get("type") == "event":
+        renamed["subtype"] = _OLD_SUBTYPES.get(renamed.get("subtype", ""), renamed.get("subtype", ""))
+    elif "action" not in renamed and "status" in renamed:
+        renamed["action"] = renamed["status"]
+    return renamed
+
+
 def _fields(text: str) -> tuple[int, dict[str, str]] | None:
     """Return where a FortiGate message begins in a line, and its pairs; None if it is none."""
-    begin = _BEGIN.search(text) if len(text) <= MAX_LINE else None
-    if begin is None:
-        return None
-    start = begin.start()
-    message = text[start:].rstrip() if start else text.rstrip()
-    at = message.find("logid=")
-    kind = f"{message[at : at + 17]} {message.count('=')}"
-    fields = pairs(message, kind, commas=text[begin.end() - 1] == ",")
+    if text[:1] == "{":
+        fields = _json_fields(text)
+        start = 0
+    elif text[:1] == '"' and len(text) <= MAX_LINE:
+        fields = _cells(text)
+        start = 0
+    else:
+        begin = _BEGIN.search(text) if len(text) <= MAX_LINE else None
+        if begin is None:
+            return None
+        start = begin.start()
+        message = text[start:].rstrip() if start else text.rstrip()
+        at = message.find("logid=")
+        kind = f"{message[at : at + 17]} {message.count('=')}"
+        fields = pairs(message, kind, commas=text[begin.end() - 1] == ",")
     if fields.get("type") not in _TYPES or "subtype" not in fields:
         return None
-    return (start, fields) if "level" in fields or "logid" in fields else None
+    if "level" in fields or "logid" in fields:
+        return start, fields
+    return (start, fields) if _today(fields) is not fields else None
+
+
+def _json_fields(text: str) -> dict[str, str]:
+    """Return the values of a JSON object that has the device's keys, as FortiAnalyzer sends them."""
+    try:
+        document = json.loads(text) if len(text) <= MAX_LINE else None
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(document, dict):
+        return {}
+    return {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in document.items()
+        if value is not None
+    }
+
+
+def _cells(text: str) -> dict[str, str]:
+    """Return the pairs of a row whose quoted cells are pairs, as FortiAnalyzer exports raw lines to CSV."""
+    fields: dict[str, str] = {}
+    for cell in split_values(text, ","):
+        key, equals, value = cell.partition("=")
+        if equals and key not in fields:
+            quoted = len(value) > 1 and value[0] == value[-1] == '"'
+            fields[key] = value[1:-1] if quoted else value
+    return fields
 
 
 def _stated_time(fields: dict[str, str]) -> tuple[datetime | None, datetime | None]:
@@ -329,7 +403,40 @@ def _stated_time(fields: dict[str, str]) -> tuple[datetime | None, datetime | No
     zone = zone_offset(fields.get("tz"))
     if local is not None and zone is not None:
         return local.replace(tzinfo=zone).astimezone(UTC), None
-    return None, local
+    # `itime`: when FortiAnalyzer took the line in, which has a zone where the device's own time has none.
+    return (None, local) if local is not None else (since_epoch(fields.get("itime")), None)
+
+
+def _columns(fields: dict[str, str]) -> dict[str, Any]:
+    """Return the columns of a line but for time."""
+    columns = _common(fields)
+    if fields["type"] == "event" and fields["subtype"] == "vpn":
+        _vpn(fields, columns)
+    else:
+        _firewall(fields, columns)
+    return {name: value for name, value in columns.items() if value is not None}
+
+
+def record(fields: dict[str, str], today: dict[str, str], context: ReadContext, envelope: str = "") -> Parsed:
+    """Return what the fields of one line say.
+
+    `fields` are those as written, `today` the same under the names of today's key=value form; `envelope` is
+    the whole line if something stands before the message.
+    """
+    event = today["type"] == "event"
+    columns = _columns(today)
+    time, local = _stated_time(today)
+    if local is not None and context.time_zone is not None:
+        time = local.replace(tzinfo=context.time_zone).astimezone(UTC)
+    if envelope and (time is None or _text(today.get("devname")) is None):
+        opened = unwrap(envelope, context)
+        time = time or opened.time
+        if opened.host is not None and _text(today.get("devname")) is None:
+            columns["device"] = opened.host
+    if time is not None:
+        columns["time"] = time
+    table: Literal["firewall", "vpn"] = "vpn" if event and today["subtype"] == "vpn" else "firewall"
+    return Parsed(table, columns, fields, time is None and local is not None)
 
 
 def parse(text: str, context: ReadContext) -> Parsed | None:
@@ -338,27 +445,19 @@ def parse(text: str, context: ReadContext) -> Parsed | None:
     if found is None:
         return None
     begin, fields = found
-    time, local = _stated_time(fields)
-    device = _text(fields.get("devname"))
-    if local is not None and context.time_zone is not None:
-        time = local.replace(tzinfo=context.time_zone).astimezone(UTC)
-    if begin and (device is None or time is None):
-        envelope = unwrap(text, context)
-        device, time = device or envelope.host, time or envelope.time
-    columns = _common(fields, time, device)
-    vpn = fields["type"] == "event" and fields["subtype"] == "vpn"
-    (_vpn if vpn else _firewall)(fields, columns)
-    columns = {name: value for name, value in columns.items() if value is not None}
-    return Parsed("vpn" if vpn else "firewall", columns, fields, time is None and local is not None)
+    return record(fields, _today(fields), context, text if begin else "")
 
 
 def sure(text: str) -> bool:
     """Tell a FortiGate line by a ten-digit logid, a level, and what names the device."""
     found = _fields(text)
-    if found is None or "level" not in found[1] or _ID.fullmatch(found[1].get("logid", "")) is None:
+    if found is None:
         return False
-    return "vd" in found[1] or "devid" in found[1]
+    fields = _today(found[1])
+    if "level" not in fields or _ID.fullmatch(fields.get("logid", "")) is None:
+        return False
+    return "vd" in fields or "devid" in fields
 
 
-DEVICE = Device("fortigate", parse, marks=("type=",), sure=sure)
+DEVICE = Device("fortigate", parse, marks=("type=", '"type"'), sure=sure)
 FORMAT = device_format(DEVICE)

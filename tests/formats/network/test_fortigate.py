@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from detector.errors import TimeZoneError
 from detector.formats.base import Input, ReadContext
 from detector.formats.network import fortigate
+from detector.formats.network.devices import parse_line
 from detector.formats.network.fortigate import FORMAT
 from detector.tables.evidence import ReadWarning
 from detector.tables.network import (
@@ -353,6 +354,66 @@ def test_comma_form() -> None:
                  'vd="vdom1",eventtime=1545950726,srcip=192.0.2.1,dstip=192.0.2.2,qname="a,b",action="pass"')  # fmt: skip
     assert record.columns["event_type"] == "threat" and record.columns["dst_ip"] == "192.0.2.2"
     assert record.fields["qname"] == "a,b"
+
+
+def test_json_lines_with_the_devices_keys() -> None:
+    """As FortiAnalyzer and FortiOS' own JSON output have them: numbers may be numbers."""
+    document = {
+        "date": "2022-10-31", "time": "02:15:00", "tz": "+0900", "devname": "FW1", "devid": "FG1", "vd": "root",
+        "logid": "0101039424", "type": "event", "subtype": "vpn", "level": "information", "action": "tunnel-up",
+        "tunneltype": "ssl-tunnel", "tunnelid": 77, "remip": "203.0.113.9", "user": "maint", "duration": 5, "x": None,
+    }  # fmt: skip
+    line = json.dumps(document)
+    found = one(line)
+    pairs = " ".join(f'{key}="{value}"' for key, value in document.items() if value is not None)
+    assert found.columns == one(pairs).columns and found.table == "vpn"
+    assert found.columns["session_id"] == "77" and found.columns["duration"] == 5.0
+    assert found.fields["tunnelid"] == "77" and "x" not in found.fields and found.raw == line
+    assert FORMAT.recognise(line.encode() + b"\n")
+    for other in ("{}", "[]", "{", '{"type": "event"}', '{"type": 5, "subtype": []}', "{" * 9999):
+        assert parse_line(other, ReadContext()) is None
+    analyzer = {
+        "itime": 1667150100,
+        "type": "traffic",
+        "subtype": "forward",
+        "level": "notice",
+        "action": "deny",
+    }
+    assert one(json.dumps(analyzer)).columns["time"] == datetime(2022, 10, 30, 17, 15, tzinfo=UTC)
+
+
+def test_cells_of_pairs() -> None:
+    pairs = ["date=2022-10-31", "time=02:15:00", 'tz="+0900"', "type=event", "subtype=vpn", "level=notice",
+             'user="a,b"', "remip=203.0.113.9", "action=tunnel-up", "tunneltype=ssl-tunnel"]  # fmt: skip
+    row = ",".join('"' + pair.replace('"', '""') + '"' for pair in pairs)
+    found = one(row)
+    assert found.columns == one(" ".join(pairs)).columns and found.columns["user"] == "a,b"
+    assert parse_line('"', ReadContext()) is None
+
+
+def test_fortios_4_is_read_under_the_names_of_today() -> None:
+    head = "date=2012-10-31 time=02:15:00 devname=FW1 device_id=FGT50B3G00000001 pri=notice vd=root "
+    traffic = one(
+        head + "log_id=0021000002 type=traffic subtype=allowed status=accept src=192.0.2.1 src_port=1025 "
+        "src_int=internal dst=198.51.100.2 dst_port=3389 dst_int=wan1 proto=6 service=RDP sent=100 rcvd=200",
+        time_zone=JST,
+    )
+    want = {
+        "event_type": "traffic", "action": "allow", "outcome": "success", "src_ip": "192.0.2.1", "src_port": 1025,
+        "dst_ip": "198.51.100.2", "dst_port": 3389, "src_interface": "internal", "bytes_sent": 100,
+        "bytes_received": 200, "event_id": "0021000002", "level": "notice", "device": "FW1",
+    }  # fmt: skip
+    assert {name: traffic.columns.get(name) for name in want} == want
+    assert traffic.fields["src_port"] == "1025" and "srcport" not in traffic.fields
+    up = one(
+        head + "log_id=0101039424 type=event subtype=sslvpn-user action=tunnel-up tunnel_type=ssl-tunnel "
+        "tunnel_id=9 remote_ip=203.0.113.9 tunnel_ip=10.0.0.3 user=maint group=vpn",
+        time_zone=JST,
+    )
+    assert up.table == "vpn" and up.columns["event_type"] == "session_start"
+    assert (up.columns["src_ip"], up.columns["assigned_ip"]) == ("203.0.113.9", "10.0.0.3")
+    web = head.replace("FGT50B3G00000001", "FVVM040000010871") + "log_id=10000017 type=event subtype=system"
+    assert parse_line(web, ReadContext()) is None  # FortiWeb writes these names to this day
 
 
 def test_other_lines_are_warnings_with_their_offset() -> None:
