@@ -16,6 +16,7 @@ from detector.formats.base import UNEXPECTED, Format, fault
 _MODULES: tuple[str, ...] = (
     "windows.evtx",
     "windows.evtxecmd",
+    "windows.powershell_csv",
     "windows.splunk",
     "windows.xml",
     "windows.json_nxlog",
@@ -31,6 +32,7 @@ _MODULES: tuple[str, ...] = (
     "network.fortigate",
     "network.paloalto",
     "network.juniper_srx",
+    "network.checkpoint",
     "network.cisco",
     "network.pulse_ivanti",
     "network.sonicwall",
@@ -41,6 +43,7 @@ _MODULES: tuple[str, ...] = (
     "network.pfsense",
     "network.strongswan",
     "network.softether",
+    "network.wireguard",
     "network.json_lines",
     "network.splunk_csv",
     # Last: it takes what has syslog envelopes, whoever wrote it.

@@ -26,6 +26,7 @@ _DEVICES: tuple[str, ...] = (
     "fortigate",
     "paloalto",
     "juniper_srx",
+    "checkpoint",
     "cisco",
     "pulse_ivanti",
     "sonicwall",
@@ -35,6 +36,7 @@ _DEVICES: tuple[str, ...] = (
     "pfsense",
     "strongswan",
     "softether",
+    "wireguard",
 )
 
 #: How many lines of the head are looked at to recognise a format.
