@@ -8,9 +8,11 @@ docs/architecture.md.
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 from detector.errors import EvidenceError
@@ -223,6 +225,20 @@ def iso_time(value: Any) -> datetime | None:
     if not FIRST_YEAR <= time.year <= LAST_YEAR:
         return None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def channel_of(provider: str, event_id: int | None) -> str | None:
+    """Return the channel in which a provider writes an event; None if it is not known."""
+    data = _channels()
+    events = data["channels_by_event"].get(provider, {})
+    found = events.get(str(event_id)) or data["channels"].get(provider)
+    return found if type(found) is str else None
+
+
+@cache
+def _channels() -> dict[str, dict[str, Any]]:
+    path = Path(__file__).parent / "messages" / "channels.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 # --- tables (CSV)
