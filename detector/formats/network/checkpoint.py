@@ -173,7 +173,8 @@ def _connection(fields: dict[str, str], columns: dict[str, Any]) -> None:
     columns["application"] = get("appi_name") or get("service_id")
     columns["direction"] = _DIRECTIONS.get(get("conn_direction", ""))
     inbound = get("ifdir") == "inbound"
-    columns["src_interface" if inbound else "dst_interface"] = get("ifname")
+    columns["src_interface"] = get("client_inbound_interface") or (get("ifname") if inbound else None)
+    columns["dst_interface"] = get("server_outbound_interface") or (None if inbound else get("ifname"))
     columns["rule_name"] = _some(get("rule_name")) or get("rule")
     columns["src_host"], columns["dst_host"] = _some(get("src_machine_name")), _some(get("dst_machine_name"))
     columns["src_mac"] = get("mac_source_address")

@@ -44,6 +44,12 @@ def _explained(name: str, want: Any, got: Any, fields: dict[str, str]) -> bool:
         return want.strip() == fields["user"].strip() and got == want.strip().split(" ")[0]
     if name == "observer.product":  # Elastic doubles a backslash
         return str(want).replace("\\\\", "\\") == got
+    if name == "rule.name" and isinstance(
+        want, list
+    ):  # one for each layer: the first here, the others in fields
+        return got == want[0] and fields["rule_name_2"] == want[1]
+    if name == "observer.egress.interface.name":  # the line names the server's side: more exact than `ifname`
+        return got == fields["server_outbound_interface"]
     if name == "network.application":
         return fields.get("appi_name") == got
     return False
