@@ -38,12 +38,16 @@ _MODULES: tuple[str, ...] = (
     "network.sonicwall",
     "network.iptables",
     "network.yamaha_rtx",
+    # Any vendor may write these: behind the vendors' own.
+    "network.cef",
+    "network.leef",
     # Wrapping around lines of any device.
     "network.openvpn",
     "network.pfsense",
     "network.strongswan",
     "network.softether",
     "network.wireguard",
+    "network.mikrotik",
     "network.json_lines",
     "network.splunk_csv",
     # Last: it takes what has syslog envelopes, whoever wrote it.

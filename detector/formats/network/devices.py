@@ -37,6 +37,10 @@ _DEVICES: tuple[str, ...] = (
     "strongswan",
     "softether",
     "wireguard",
+    "mikrotik",
+    # Any vendor may write these.
+    "cef",
+    "leef",
 )
 
 #: How many lines of the head are looked at to recognise a format.

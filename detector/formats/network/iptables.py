@@ -30,7 +30,8 @@ _WORDS = (
     (re.compile(r"(?<![a-z])(?:(?:block|reject)(?:ed)?|deny|denied|refused?)(?![a-z])"), "deny"),
     (re.compile(r"(?<![a-z])(?:(?:accept|allow|pass)(?:ed)?|permit(?:ted)?)(?![a-z])"), "allow"),
 )
-_OUTCOMES = {"allow": "success", "drop": "failure", "deny": "failure", "other": "unknown"}
+#: Outcome of a packet by what became of it.
+OUTCOMES = {"allow": "success", "drop": "failure", "deny": "failure", "other": "unknown"}
 
 
 # 1. Read one line, or say that it is none of yours. Be strict: a syslog server's file has many vendors' lines
@@ -56,7 +57,7 @@ def parse(text: str, context: ReadContext) -> Parsed | None:
     columns: dict[str, Any] = {
         "event_type": "traffic",
         "action": action,
-        "outcome": _OUTCOMES[action],
+        "outcome": OUTCOMES[action],
         "src_ip": address(fields.get("SRC")),
         "dst_ip": address(fields.get("DST")),
         "src_port": port(fields.get("SPT")),
@@ -100,9 +101,13 @@ def _rule(prefix: str) -> tuple[str | None, str]:
     named = _NAMED_RULE.search(prefix)
     if named is not None:
         return named[1], _LETTERS[named[2] or named[3]]
+    return prefix.strip(" :") or None, action_of(prefix)
+
+
+def action_of(prefix: str) -> str:
+    """Return what a rule did by the words that an administrator wrote into its log prefix."""
     words = prefix.lower().replace("_", " ")
-    action = next((value for pattern, value in _WORDS if pattern.search(words)), "other")
-    return prefix.strip(" :") or None, action
+    return next((value for pattern, value in _WORDS if pattern.search(words)), "other")
 
 
 def _protocol(text: str | None) -> str | None:
