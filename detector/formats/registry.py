@@ -36,6 +36,7 @@ _MODULES: tuple[str, ...] = (
     "network.cisco",
     "network.pulse_ivanti",
     "network.sonicwall",
+    "network.f5",
     "network.iptables",
     "network.yamaha_rtx",
     # Any vendor may write these: behind the vendors' own.

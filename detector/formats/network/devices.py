@@ -30,6 +30,7 @@ _DEVICES: tuple[str, ...] = (
     "cisco",
     "pulse_ivanti",
     "sonicwall",
+    "f5",
     "iptables",
     "yamaha_rtx",
     "openvpn",
