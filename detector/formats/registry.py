@@ -25,6 +25,7 @@ _MODULES: tuple[str, ...] = (
     "windows.velociraptor",
     "windows.csv_event_viewer",
     "windows.winevtlog",
+    "windows.azure",
     "windows.chainsaw",
     # Before all that read lines: messages without line feeds.
     "network.octet_counted",

@@ -374,3 +374,100 @@ def as_chainsaw(trees, *, lines):
     documents = [{"kind": "evtx", "path": "a", "data": separate_attributes(tree)} for tree in trees[:10]]
     hits.insert(0, {"group": "Sigma", "kind": "aggregate", "documents": documents, "name": "Many"})
     return b"\n".join(map(orjson.dumps, hits)) if lines else orjson.dumps(hits)
+
+
+# --- Azure Monitor (its reference of the tables SecurityEvent, WindowsEvent, Event)
+
+
+def security_event_row(sample):
+    """Return a row of SecurityEvent: fields beside columns that Azure adds, GUIDs bare."""
+    system, fields, _ = sample
+    audit = {"0x8020000000000000": "8", "0x8010000000000000": "16"}
+    row = {
+        "TenantId": "11111111-2222-3333-4444-555555555555",
+        "TimeGenerated": system["TimeCreated"].isoformat().replace("+00:00", "Z"),
+        "SourceSystem": "OpsManager",
+        "Account": "HOSPITAL\\sato",
+        "AccountType": "User",
+        "Computer": system["Computer"],
+        "EventSourceName": system["Provider_Name"],
+        "Channel": system["Channel"],
+        "Task": system["Task"],
+        "Level": audit.get(system["Keywords"], str(system["Level"])),
+        "EventData": "",
+        "EventID": system["EventID"],
+        "Activity": f"{system['EventID']} - An event.",
+        "EventRecordId": str(system["EventRecordID"]),
+        "Type": "SecurityEvent",
+        "_ResourceId": "/subscriptions/x",
+    }
+    typed = {name: int(value) if name == "LogonType" else value for name, value in fields.items()}
+    return row | {
+        name: value[1:-1] if isinstance(value, str) and GUID.fullmatch(value) else value
+        for name, value in typed.items()
+    }
+
+
+def windows_event_row(sample):
+    system, fields, _ = sample
+    return {
+        "TenantId": "11111111-2222-3333-4444-555555555555",
+        "TimeGenerated": system["TimeCreated"].isoformat().replace("+00:00", "Z"),
+        "Provider": system["Provider_Name"],
+        "Channel": system["Channel"],
+        "Computer": system["Computer"],
+        "Task": system["Task"],
+        "EventLevel": system["Level"],
+        "EventLevelName": "Information",
+        "EventData": {name.removeprefix("EventData_"): value for name, value in fields.items()},
+        "EventID": system["EventID"],
+        "RawEventData": "",
+        "Correlation": system["Correlation_ActivityID"] or "",
+        "EventRecordId": str(system["EventRecordID"]),
+        "Keywords": system["Keywords"],
+        "Opcode": str(system["Opcode"]),
+        "SystemProcessId": system["Execution_ProcessID"],
+        "SystemThreadId": system["Execution_ThreadID"],
+        "SystemUserId": system["Security_UserID"] or "",
+        "Version": system["Version"],
+        "Type": "WindowsEvent",
+    }
+
+
+def event_row(sample):
+    system, _, as_xml = sample
+    found = re.search(r"<(EventData|UserData)\b.*</\1>", as_xml, re.DOTALL)
+    data = (
+        found[0].replace(">", ' xmlns="http://schemas.microsoft.com/win/2004/08/events/event">', 1)
+        if found
+        else ""
+    )
+    return {
+        "TenantId": "11111111-2222-3333-4444-555555555555",
+        "TimeGenerated": system["TimeCreated"].isoformat().replace("+00:00", "Z"),
+        "Source": system["Provider_Name"],
+        "EventLog": system["Channel"],
+        "Computer": system["Computer"],
+        "EventLevel": system["Level"],
+        "EventLevelName": "Information",
+        "ParameterXml": "<Param>a</Param>",
+        "EventData": f'<DataItem type="System.XmlData" time="x">{data}</DataItem>' if data else "",
+        "EventID": system["EventID"],
+        "RenderedDescription": "",
+        "EventCategory": system["Task"],
+        "Type": "Event",
+    }
+
+
+def portal_csv(rows):
+    """Return what the portal saves: dates of the United States, the unit in the header, objects as JSON."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    table = []
+    for row in rows:
+        time = datetime.fromisoformat(row["TimeGenerated"])
+        half = "PM" if time.hour > 11 else "AM"
+        clock = f"{time.hour % 12 or 12}:{time:%M:%S}.{time.microsecond // 1000:03d} {half}"
+        row = row | {"TimeGenerated": f"{time.month}/{time.day}/{time.year}, {clock}"}
+        table.append([cell(row.get(name, "")) for name in columns])
+    header = [f"{name} [UTC]" if name == "TimeGenerated" else name for name in columns]
+    return csv_bytes(header, table, bom=True)
