@@ -47,6 +47,7 @@ from sigma.types import (
 )
 
 from detector.sigma.quoting import column, literal
+from detector.sigma.regex_need import shortest
 from detector.sigma.values import DASHES, AnyDash, FieldReference, Part, Regex
 
 #: Not a character of paths, command lines or SQL wildcards, so that patterns stay readable.
@@ -60,6 +61,9 @@ _MERGED_FROM = 3
 #: happens between 300 and 1,000 texts of 25 characters; with wildcards inside texts far sooner.
 _MERGED_LENGTH = 6_000
 _MERGED_LENGTH_INNER = 600
+
+#: Patterns of so many characters are not tried on shorter texts.
+_LONG = 100
 
 _PARTS: dict[TimestampPart, str] = {
     TimestampPart.MINUTE: "minute",
@@ -176,7 +180,7 @@ class DuckDBBackend(TextQueryBackend):
     ) -> Expression:
         """Dispatch by the type of the value; the base class also swaps operators, which is not needed."""
         if isinstance(cond.value, Regex):
-            return f"regexp_matches({self._column('text', cond.field)}, {literal(cond.value.pattern)})"
+            return _found(self._column("text", cond.field), cond.value.pattern)
         return cast(Expression, super(TextQueryBackend, self).convert_condition_field_eq_val(cond, state))
 
     def convert_condition_field_eq_val_str(
@@ -292,7 +296,7 @@ class DuckDBBackend(TextQueryBackend):
             cased = isinstance(value, SigmaCasedString)
             return self._any_field("texts" if cased else "lowers", _match("v", value, cased))
         if isinstance(value, Regex):
-            return self._any_field("texts", f"regexp_matches(v, {literal(value.pattern)})")
+            return self._any_field("texts", _found("v", value.pattern))
         raise SigmaValueError(f"a {type(value).__name__.removeprefix('Sigma')} value needs a field")
 
     def _any_field(self, which: str, test: str) -> str:
@@ -379,6 +383,16 @@ def _chunks(patterns: list[str], limit: int) -> Iterator[str]:
         length += len(pattern) + 1
     if chunk:
         yield "|".join(chunk)
+
+
+def _found(subject: str, pattern: str) -> str:
+    """Return the test whether a pattern of a rule is found; where it is long, of texts that are long enough.
+
+    RE2 is slow with a thousand repetitions, also on texts of ten characters.
+    """
+    test = f"regexp_matches({subject}, {literal(pattern)})"
+    least = shortest(pattern)
+    return f"CASE WHEN length({subject}) < {least} THEN false ELSE {test} END" if least >= _LONG else test
 
 
 def _search(subject: str, pattern: str, cased: bool) -> str:

@@ -26,14 +26,14 @@ from detector.errors import QueryError
 from detector.sigma.entities import hit_columns
 from detector.sigma.filters import verdict
 from detector.sigma.model import CompiledRule, RuleProblem
-from detector.sigma.prefilter import ANY_FIELD, Batch, Mask, Prefilter
+from detector.sigma.prefilter import ANY_FIELD, Batch, Mask, Part, Prefilter
 from detector.sigma.provide import Provider
 from detector.sigma.quoting import identifier
 
 #: Rules evaluated by one query.
 BATCH = 200
-#: Events gathered before rules are evaluated, in rows and bytes.
-_GATHERED = (50_000, 1 << 26)
+#: Bytes of events that are gathered before rules are evaluated.
+_GATHERED = 1 << 26
 #: Events looked at together, in rows and bytes.
 _TOGETHER = (200_000, 1 << 26)
 
@@ -62,6 +62,70 @@ class _Gathered:
     events: pa.Table
     masks: Mapping[int, Mask]
 
+    @property
+    def size(self) -> int:
+        masks = sum(mask.nbytes for mask in self.masks.values() if not isinstance(mask, bool))
+        return int(self.events.get_total_buffer_size()) + masks
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Rules, by number, that are asked about events of a log source in a view.
+
+    ids: EventIDs that occur in the view and are those of the log source.
+    """
+
+    provider: Provider
+    rules: Sequence[int]
+    ids: frozenset[int]
+
+
+class _Reading:
+    """What is read of a view for rules of some of its log sources, and how.
+
+    over: for each log source, gives the columns of gathered events; read: which columns these have.
+    """
+
+    def __init__(self, asked: Sequence[Asked], rules: Sequence[CompiledRule]) -> None:
+        any_of_them = asked[0].provider
+        self.providers = [each.provider for each in asked]
+        self.over = [each.provider.over(_TABLE) for each in asked]
+        self.read: list[list[str]] = []
+        for over, each in zip(self.over, asked, strict=True):
+            over.base(_wanted(rules, each.rules))
+            self.read.append(sorted({*over.read, *_read_for_hits(each.provider)}))
+        self.event_id = any_of_them.own("id")
+        self._names = {identifier(name): name for names in self.read for name in names}
+        self._columns = any_of_them.columns
+        #: SQL -> name of the column that has it.
+        self._more: dict[str, str] = {}
+        parts = [self._part(each, rules) for each in asked]
+        self.prefilter = Prefilter(parts)
+        listed = sorted(self._names) + [f"{sql} AS {identifier(name)}" for sql, name in self._more.items()]
+        listed.append(f"{any_of_them.name('EventID')} AS {identifier(self.event_id)}")
+        self.sql = f"SELECT {', '.join(listed)} FROM {identifier(any_of_them.view)}{_events_of(asked)}"
+
+    def _part(self, asked: Asked, rules: Sequence[CompiledRule]) -> Part:
+        needs = {index: rules[index].need for index in asked.rules}
+        part = Part(needs, asked.ids, {})
+        fields = {field: set[str]() for field, _ in part.texts()}
+        for field, text in part.texts():
+            fields[field].add(text)
+        names = {field: self._name(asked.provider, field) for field in sorted(fields) if field != ANY_FIELD}
+        every = asked.provider.all_fields(fields.get(ANY_FIELD, ()))
+        return Part(needs, asked.ids, names, every)
+
+    def _name(self, provider: Provider, field: str) -> str:
+        """Return the name of the column that has the texts of a field."""
+        sql = provider.text(field)
+        name = self._names.get(sql)
+        if name is not None and self._columns[name] == "VARCHAR":
+            return name
+        if provider.source.event_ids:
+            # What a log source makes of its events is not worth being made of the others.
+            sql = f"CASE WHEN {provider.of_its_ids()} THEN {sql} END"
+        return self._more.setdefault(sql, provider.own(f"text {len(self._more)}"))
+
 
 class Evaluator:
     """Evaluates rules, by their index in `rules`, and keeps account of what was met on the way.
@@ -81,32 +145,32 @@ class Evaluator:
         self._exact = exact
         self._small = exact is engine
 
-    def of_some(self, provider: Provider, indexes: Sequence[int], ids: frozenset[int]) -> Iterator[Matches]:
-        """Yield the matches of rules, looking closer at events only that may match.
+    def of_some(self, asked: Sequence[Asked]) -> Iterator[tuple[Provider, Matches]]:
+        """Yield the matches of rules of log sources of one view, looking closer at what may match.
 
-        ids: EventIDs that occur in the view and are those of the log source.
+        The view is read once for all of them.
         """
-        prefilter = Prefilter({index: self._rules[index].need for index in indexes}, ids)
-        over = provider.over(_TABLE)
-        over.base(self._wanted(indexes))
-        read = sorted({*over.read, *_read_for_hits(provider)})
-        texts = self._texts(provider, prefilter.fields, read)
-        listed = [identifier(name) for name in read]
-        listed += [f"{sql} AS {identifier(name)}" for name, sql in texts.values() if sql != identifier(name)]
-        listed.append(f"{provider.name('EventID')} AS {identifier(provider.own('id'))}")
-        sql = f"SELECT {', '.join(listed)} FROM {identifier(provider.view)}{provider.restriction()}"
-        gathered: list[_Gathered] = []
-        rows = size = 0
-        for events in self._together(sql):
-            found = self._looked_through(provider, events, prefilter, {f: n for f, (n, _) in texts.items()})
-            if found is not None:
-                gathered.append(_Gathered(found.events.select(read), found.masks))
-                rows += found.events.num_rows
-                size += int(gathered[-1].events.get_total_buffer_size())
-            if rows >= _GATHERED[0] or size >= _GATHERED[1]:
-                yield from self._exactly(over, gathered)
-                gathered, rows, size = [], 0, 0
-        yield from self._exactly(over, gathered)
+        reading = _Reading(asked, self._rules)
+        gathered: list[list[_Gathered]] = [[] for _ in asked]
+        sizes = np.zeros(len(asked), dtype=np.int64)
+        for events in self._together(reading.sql):
+            for number, found in self._looked_through(reading, events):
+                gathered[number].append(found)
+                sizes[number] += found.size
+            # Each query has its price, so that log sources with few such events wait.
+            while sizes.sum() >= _GATHERED:
+                most = int(sizes.argmax())
+                yield from self._of_each(reading, gathered, most)
+                sizes[most] = 0
+        for number in range(len(asked)):
+            yield from self._of_each(reading, gathered, number)
+
+    def _of_each(
+        self, reading: _Reading, gathered: list[list[_Gathered]], number: int
+    ) -> Iterator[tuple[Provider, Matches]]:
+        some, gathered[number] = gathered[number], []
+        for matches in self._exactly(reading.over[number], some):
+            yield reading.providers[number], matches
 
     def of_all(self, provider: Provider, indexes: Sequence[int]) -> Iterator[Matches]:
         """Yield the matches of rules, evaluating them on every event of the view."""
@@ -115,44 +179,21 @@ class Evaluator:
                 indexes[start : start + BATCH], lambda some: self._streamed(provider, some)
             )
 
-    def _wanted(self, indexes: Sequence[int]) -> list[tuple[str, str]]:
-        return sorted({column for index in indexes for column in self._rules[index].columns})
-
-    def _texts(
-        self, provider: Provider, fields: Sequence[str], read: Sequence[str]
-    ) -> dict[str, tuple[str, str]]:
-        """Return name and SQL of the column that has the texts of each field."""
-        columns = {identifier(name): name for name in read if provider.columns[name] == "VARCHAR"}
-        found: dict[str, tuple[str, str]] = {}
-        for number, field in enumerate(fields):
-            if field != ANY_FIELD:
-                sql = provider.text(field)
-                bare = sql[1:-1] if sql[1:-1] in columns else sql
-                found[field] = (columns.get(bare) or provider.own(f"text {number}"), bare)
-        return found
-
-    def _looked_through(
-        self, provider: Provider, events: pa.RecordBatch, prefilter: Prefilter, texts: Mapping[str, str]
-    ) -> _Gathered | None:
-        """Return the events that some rule may match, None if there are none."""
-        ids = events.column(provider.own("id")).fill_null(-1).to_numpy(zero_copy_only=False)
-        batch = Batch(
-            events.num_rows,
-            ids,
-            lambda field: events.column(texts[field]),
-            lambda: (events.column(name) for name in provider.all_texts()),
-        )
-        masks = dict(prefilter.masks(batch))
-        masks = {index: mask for index, mask in masks.items() if index not in self.problems}
-        if not masks:
-            return None
-        table = pa.Table.from_batches([events])
-        parts = [mask for mask in masks.values() if not isinstance(mask, bool)]
-        if len(parts) < len(masks):
-            return _Gathered(table, masks)
-        rows = np.flatnonzero(np.logical_or.reduce(parts))
-        chosen = {index: mask[rows] for index, mask in masks.items() if not isinstance(mask, bool)}
-        return _Gathered(table.take(pa.array(rows)), chosen)
+    def _looked_through(self, reading: _Reading, events: pa.RecordBatch) -> Iterator[tuple[int, _Gathered]]:
+        """Yield the events that some rule of a log source may match, with its number, if there are any."""
+        ids = events.column(reading.event_id).fill_null(-1).to_numpy(zero_copy_only=False)
+        batch = Batch(ids, lambda name: _as_text(events.column(name)))
+        for number, rows, found in reading.prefilter.masks(batch):
+            masks = {index: mask for index, mask in found if index not in self.problems}
+            if not masks:
+                continue
+            parts = [mask for mask in masks.values() if not isinstance(mask, bool)]
+            if len(parts) == len(masks):
+                chosen = np.flatnonzero(np.logical_or.reduce(parts))
+                rows = rows[chosen]
+                masks = {i: mask if isinstance(mask, bool) else mask[chosen] for i, mask in masks.items()}
+            table = pa.Table.from_batches([events.select(reading.read[number])])
+            yield number, _Gathered(table.take(pa.array(rows)), masks)
 
     def _exactly(self, provider: Provider, gathered: Sequence[_Gathered]) -> Iterator[Matches]:
         """Yield the matches among gathered events."""
@@ -175,7 +216,7 @@ class Evaluator:
 
     def _of_gathered(self, provider: Provider, events: pa.Table, indexes: Sequence[int]) -> list[Matches]:
         names = [identifier(provider.own(name)) for name in ("row", *(f"may {each}" for each in indexes))]
-        base = provider.base(self._wanted(indexes), names)
+        base = provider.base(_wanted(self._rules, indexes), names)
         tests = ", ".join(
             f"CASE WHEN {name} THEN {verdict(self._rules[index])} END"
             for name, index in zip(names[1:], indexes, strict=True)
@@ -195,7 +236,7 @@ class Evaluator:
     def _streamed(self, provider: Provider, indexes: Sequence[int]) -> list[Matches]:
         names = _read_for_hits(provider)
         renamed = [f"{identifier(name)} AS {identifier(provider.own(name))}" for name in names]
-        base = provider.base(self._wanted(indexes), renamed)
+        base = provider.base(_wanted(self._rules, indexes), renamed)
         listed = ", ".join(identifier(provider.own(name)) for name in names)
         tests = ", ".join(verdict(self._rules[index]) for index in indexes)
         self.evaluated.update(indexes)
@@ -279,6 +320,20 @@ def hits_of(engine: Engine, provider: Provider, matches: Sequence[Matches]) -> t
     )
     places = np.argsort(told.column(0).to_numpy())
     return np.concatenate([each.rules for each in matches]), told.take(pa.array(places[at]))
+
+
+def _wanted(rules: Sequence[CompiledRule], indexes: Sequence[int]) -> list[tuple[str, str]]:
+    return sorted({column for index in indexes for column in rules[index].columns})
+
+
+def _events_of(asked: Sequence[Asked]) -> str:
+    """Return the WHERE clause that leaves the events of any of the log sources, '' if all are."""
+    conditions = dict.fromkeys(each.provider.restriction().removeprefix(" WHERE ") for each in asked)
+    return "" if "" in conditions else f" WHERE {' OR '.join(f'({each})' for each in conditions)}"
+
+
+def _as_text(values: pa.Array) -> pa.Array:
+    return values if pa.types.is_string(values.type) else values.cast(pa.string())
 
 
 def _read_for_hits(provider: Provider) -> list[str]:

@@ -6,8 +6,8 @@ of each byte, which folds some other characters too: a text may be found that is
 way round. Long texts have a word at each of four places, one of which stands at a multiple of four wherever
 the text stands: then a quarter of the places has to be looked at (the idea of sampled q-grams).
 
-Characters beyond ASCII are not folded, and texts have only those without case; the two whose lower case is an
-ASCII letter make a value match every text.
+Characters beyond ASCII are not folded, and texts have only those without case; the three that are an ASCII
+letter in another case make a value match every text.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _PAIRS = 1 << 20
 _SAMPLE = 1 << 14
 _SAMPLE_BITS = 14
 
-#: U+0130 and U+212A, whose lower case is `i` and `k`.
-_FOLDED_TO_ASCII = ((0xC4, 0xB0), (0xE2, 0x84, 0xAA))
+#: U+0130 and U+212A, whose lower case is `i` and `k`, and U+017F, which patterns without case take for `s`.
+_FOLDED_TO_ASCII = ((0xC4, 0xB0), (0xE2, 0x84, 0xAA), (0xC5, 0xBF))
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def _parts(counts: Positions) -> Iterator[slice]:
 
 
 def _wild(values: pa.Array) -> Positions:
-    """Return the values that contain a character whose lower case is an ASCII letter."""
+    """Return the values that contain a character which is an ASCII letter in another case."""
     beyond = pc.indices_nonzero(pc.invert(pc.string_is_ascii(values)))
     if not len(beyond):
         return np.empty(0, dtype=np.int64)

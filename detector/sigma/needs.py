@@ -1,8 +1,8 @@
 """What an event must have for a rule to match it, read off the parsed condition; for the prefilter.
 
-A need is weaker than the rule (`Need` says its form): whatever matches the rule fulfils it. Negations and
-all that is not plain text are left out. Texts are in lower case, and hold no character beyond ASCII that has
-another case: the prefilter compares bytes.
+A need is weaker than the rule (`Need` says its form): whatever matches the rule fulfils it. Negations are
+left out, and of patterns all but the texts that whatever they find has. Texts are in lower case, and hold no
+character beyond ASCII that has another case: the prefilter compares bytes.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from sigma.types import (
 )
 
 from detector.sigma.model import Need
+from detector.sigma.regex_need import Pieces, pieces
+from detector.sigma.values import Regex
 
 #: Shorter texts, in bytes of UTF-8, are everywhere.
 MIN_TEXT = 3
@@ -81,7 +83,19 @@ def _of_value(field: str, value: SigmaType) -> Need:
     if isinstance(value, SigmaString):
         runs = [run for part in value.s if isinstance(part, str) for run in _runs(part)]
         return _all([("has", field, run) for run in runs])
+    if isinstance(value, Regex):
+        return _of_pieces(field, pieces(value.pattern))
     return None
+
+
+def _of_pieces(field: str, given: Pieces) -> Need:
+    """Return the need of what a regular expression finds."""
+    if given is None:
+        return None
+    if given[0] == "text":
+        return _all([("has", field, run) for run in _runs(given[1])])
+    found = [_of_pieces(field, each) for each in given[1:]]
+    return _all(found) if given[0] == "all" else any_of(found)
 
 
 def _runs(text: str) -> Iterator[str]:

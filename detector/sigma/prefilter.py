@@ -1,4 +1,4 @@
-"""Which events a rule may match at all, found out for all rules of a log source together.
+"""Which events a rule may match at all, found out for all rules of the log sources of a view together.
 
 Each rule has a need (`detector.sigma.needs`): EventIDs and texts that an event must have. The texts of all
 rules are looked for in the distinct values of each field (`detector.sigma.matcher`), and needs become masks
@@ -8,7 +8,8 @@ do not match, never the other way round.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ EventIds = npt.NDArray[np.int64]
 #: The field of keywords: every text of an event (`detector.sigma.needs` would import pySigma).
 ANY_FIELD = "*"
 
-#: Values of which the first so many tell whether a field has few distinct ones.
+#: So many values, from all over a field, tell whether it has few distinct ones.
 _SAMPLE = 4_000
 
 
@@ -73,60 +74,98 @@ def event_ids_of(need: Need, ids: Collection[int]) -> set[int]:
     return set.intersection(*found) if need[0] == "and" else set().union(*found)
 
 
-class Prefilter:
-    """The needs of rules of one log source, by whatever names the rules, as masks over batches of events.
+@dataclass(frozen=True)
+class Part:
+    """The needs of rules of one log source, by whatever numbers the rules.
 
-    ids: EventIDs that occur, None: not known.
+    ids: EventIDs of the log source that occur. names: the column that has the texts of each field. every: the
+    columns that keywords are looked for in.
     """
 
-    def __init__(self, needs: Mapping[int, Need], ids: Collection[int] | None) -> None:
-        self._needs = needs
-        by_field: dict[str, dict[str, None]] = {}
-        for need in needs.values():
-            for field, text in texts_of(need, ids):
-                by_field.setdefault(field, {})[text] = None
-        self._matchers = {field: Matcher(list(texts)) for field, texts in by_field.items()}
+    needs: Mapping[int, Need]
+    ids: Collection[int]
+    names: Mapping[str, str]
+    every: Sequence[str] = ()
 
-    @property
-    def fields(self) -> list[str]:
-        """The fields whose texts are looked at; `ANY_FIELD` may be one."""
-        return sorted(self._matchers)
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """Yield the (field, text) that decide a need."""
+        for need in self.needs.values():
+            yield from texts_of(need, self.ids)
 
-    def masks(self, events: Batch) -> Iterator[tuple[int, Mask]]:
-        """Yield each rule that may match an event of the batch, with its mask."""
-        looked = _Looked(events, self._matchers)
-        for rule, need in self._needs.items():
-            mask = looked.mask(need)
-            if mask is not False:
-                yield rule, mask
+
+class Prefilter:
+    """The needs of rules of some log sources of a view as masks over batches of its events.
+
+    Texts are looked for once in each column, whichever log sources have rules for it.
+    """
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = parts
+        by_column: dict[str, dict[str, None]] = {}
+        for part in parts:
+            for field, text in part.texts():
+                by_column.setdefault(part.names.get(field, field), {})[text] = None
+        self._matchers = {column: Matcher(list(texts)) for column, texts in by_column.items()}
+
+    def masks(self, events: Batch) -> Iterator[tuple[int, EventIds, list[tuple[int, Mask]]]]:
+        """Yield number and rows of each part that has events, and its rules that may match, with their masks.
+
+        A mask is over those rows.
+        """
+        shared = _Shared(events, self._matchers)
+        for number, part in enumerate(self._parts):
+            rows = np.flatnonzero(np.isin(events.event_ids, list(part.ids)))
+            if not len(rows):
+                continue
+            looked = _Looked(shared, part, rows)
+            masks = [(rule, looked.mask(need)) for rule, need in part.needs.items()]
+            yield number, rows, [(rule, mask) for rule, mask in masks if mask is not False]
 
 
 class Batch:
     """Events, as the prefilter looks at them: arrays of equal length.
 
-    column: gives the texts of a field. every: gives all text fields, for `ANY_FIELD`.
+    column: gives the texts of a column, as a string array.
     """
 
-    def __init__(
-        self,
-        rows: int,
-        event_ids: EventIds | None,
-        column: Callable[[str], pa.Array],
-        every: Callable[[], Iterator[pa.Array]],
-    ) -> None:
-        self.rows = rows
+    def __init__(self, event_ids: EventIds, column: Callable[[str], pa.Array]) -> None:
         self.event_ids = event_ids
         self.column = column
-        self.every = every
 
 
-class _Looked:
-    """What was found in a batch."""
+class _Shared:
+    """What was found in the columns of a batch, for all parts."""
 
     def __init__(self, events: Batch, matchers: Mapping[str, Matcher]) -> None:
         self._events = events
         self._matchers = matchers
-        self._columns: dict[str, _Column | _Columns] = {}
+        self._values: dict[str, _Values] = {}
+        self._found: dict[tuple[str, ...], _Columns] = {}
+
+    def found(self, matcher: str, columns: Sequence[str]) -> _Columns:
+        """Look for the texts of a matcher in columns."""
+        key = (matcher, *columns)
+        if key not in self._found:
+            self._found[key] = _Columns([self._of(name) for name in columns], self._matchers[matcher])
+        return self._found[key]
+
+    def ids_of(self, rows: EventIds) -> EventIds:
+        return self._events.event_ids[rows]
+
+    def _of(self, column: str) -> _Values:
+        if column not in self._values:
+            self._values[column] = _Values(self._events.column(column))
+        return self._values[column]
+
+
+class _Looked:
+    """The events of one part in a batch, and what was found in them."""
+
+    def __init__(self, shared: _Shared, part: Part, rows: EventIds) -> None:
+        self._shared = shared
+        self._part = part
+        self._rows = rows
+        self._ids = shared.ids_of(rows)
         self._by_ids: dict[tuple[int, ...], Mask] = {}
 
     def mask(self, need: Need) -> Mask:
@@ -170,73 +209,78 @@ class _Looked:
         return together
 
     def _of_ids(self, numbers: tuple[int, ...]) -> Mask:
-        if self._events.event_ids is None:
-            return True
         if numbers not in self._by_ids:
-            mask = np.isin(self._events.event_ids, numbers)
+            mask = np.isin(self._ids, numbers)
             self._by_ids[numbers] = mask if mask.any() else False
         return self._by_ids[numbers]
 
     def _of_texts(self, field: str, texts: list[str]) -> Mask:
         """Return the events that may have one of the texts in the field."""
-        if field not in self._columns:
-            matcher = self._matchers[field]
-            if field == ANY_FIELD:
-                self._columns[field] = _Columns(list(self._events.every()), self._events.rows, matcher)
-            else:
-                self._columns[field] = _Column(self._events.column(field), matcher)
-        return self._columns[field].mask(texts)
+        if field == ANY_FIELD:
+            return self._shared.found(field, self._part.every).mask(texts, self._rows)
+        column = self._part.names[field]
+        return self._shared.found(column, [column]).mask(texts, self._rows)
 
 
-class _Column:
-    """What was found in the values of a field: in the distinct ones, if these are few."""
+class _Values:
+    """The values of a column: the distinct ones, if these are few."""
 
-    def __init__(self, values: pa.Array, matcher: Matcher) -> None:
+    def __init__(self, values: pa.Array) -> None:
         self._codes: npt.NDArray[np.int64] | None = None
-        sample = values.slice(0, _SAMPLE)
-        if len(sample) and 2 * len(sample.unique()) <= len(sample):
+        if values.null_count == len(values):
+            values = values.slice(0, 0)
+        elif _repeats(values):
             encoded = values.dictionary_encode()
             values = encoded.dictionary
             # Events without the field have the code behind the last.
             self._codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
-        self._count = len(values)
-        self._found: Found = matcher.find(values)
+        self.values = values
 
-    def mask(self, texts: list[str]) -> Mask:
-        found = _indexes(self._found, texts)
-        if found is None:
-            return True
-        if not len(found):
-            return False
-        values = np.zeros(self._count + 1, dtype=np.bool_)
+    def mask(self, found: npt.NDArray[np.int64], rows: EventIds) -> npt.NDArray[np.bool_]:
+        """Return which of the rows have one of the values with these indexes."""
+        values = np.zeros(len(self.values) + 1, dtype=np.bool_)
         values[found] = True
-        return values[:-1] if self._codes is None else values[self._codes]
+        return values[rows if self._codes is None else self._codes[rows]]
+
+
+def _repeats(values: pa.Array) -> bool:
+    sample = values.take(pa.array(np.arange(0, len(values), max(1, len(values) // _SAMPLE))))
+    return 2 * len(sample.unique()) <= len(sample)
 
 
 class _Columns:
-    """What was found in several fields of the same events, looked through as one."""
+    """What was found in one or several columns, looked through as one."""
 
-    def __init__(self, columns: list[pa.Array], rows: int, matcher: Matcher) -> None:
-        filled = [column for column in columns if column.null_count < len(column)]
-        self._rows = rows
-        self._found = matcher.find(pa.concat_arrays(filled) if filled else pa.array([], pa.string()))
+    def __init__(self, columns: Sequence[_Values], matcher: Matcher) -> None:
+        self._columns = [column for column in columns if len(column.values)]
+        self._ends = np.cumsum([0, *(len(column.values) for column in self._columns)])
+        texts = [column.values for column in self._columns]
+        together = texts[0] if len(texts) == 1 else pa.concat_arrays(texts or [pa.array([], pa.string())])
+        self._found: Found = matcher.find(together)
 
-    def mask(self, texts: list[str]) -> Mask:
+    def mask(self, texts: list[str], rows: EventIds) -> Mask:
+        """Return which of the rows may have one of the texts."""
         found = _indexes(self._found, texts)
         if found is None:
             return True
         if not len(found):
             return False
-        mask = np.zeros(self._rows, dtype=np.bool_)
-        mask[found % self._rows] = True
-        return mask
+        together: Mask = False
+        found = np.unique(found)
+        bounds = np.searchsorted(found, self._ends)
+        for number, column in enumerate(self._columns):
+            some = found[bounds[number] : bounds[number + 1]]
+            if len(some):
+                together = _either(together, column.mask(some - self._ends[number], rows))
+        return together if np.any(together) else False
 
 
 def _indexes(found: Found, texts: list[str]) -> npt.NDArray[np.int64] | None:
     """Return the values that may have one of the texts, None if that is not known."""
-    if not found.unknown.isdisjoint(texts):
+    if found.unknown and not found.unknown.isdisjoint(texts):
         return None
-    return np.concatenate([found.wild, *(found.by_text[text] for text in texts if text in found.by_text)])
+    has = [found.by_text[text] for text in texts if text in found.by_text]
+    return np.concatenate([found.wild, *has]) if has else found.wild
 
 
 def _either(one: Mask, other: Mask) -> Mask:

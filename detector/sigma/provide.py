@@ -30,6 +30,11 @@ _ALIASES = {
 }
 
 _TEMPLATE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}")
+#: A text that may stand in a whole number.
+_DIGITS = re.compile(r"-?[0-9]+")
+_WHOLE_NUMBERS = frozenset(
+    f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "", "BIG", "HUGE")
+) | {"INTEGER", "UINTEGER"}
 _IGNORED = re.compile(r"[ _.\-]")
 
 #: Types that the schemas promise for columns a view lacks.
@@ -72,11 +77,15 @@ class Provider:
         """Return the WHERE clause that leaves the events of the log source, '' if all are."""
         conditions: list[str] = []
         if self.source.event_ids:
-            listed = ", ".join(str(number) for number in self.source.event_ids)
-            conditions.append(f"{self.name('EventID')} IN ({listed})")
+            conditions.append(self.of_its_ids())
         if self.source.condition:
             conditions.append(f"({self._filled(self.source.condition)})")
         return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+    def of_its_ids(self) -> str:
+        """Return the test whether an event has one of the EventIDs of the log source, which has some."""
+        listed = ", ".join(str(number) for number in self.source.event_ids)
+        return f"{self.name('EventID')} IN ({listed})"
 
     def name(self, name: str) -> str:
         """Return a column of the view by its exact name, NULL of its type where the view lacks it."""
@@ -100,9 +109,10 @@ class Provider:
         """Return SQL of a field of a rule as text."""
         return self._text(name)
 
-    def all_texts(self) -> tuple[str, ...]:
-        """Return the columns of all texts of an event, among which keywords are looked for."""
-        return self._all_texts
+    def all_fields(self, texts: Iterable[str]) -> tuple[str, ...]:
+        """Return the columns in which a keyword may be that has one of the texts."""
+        whole = any(_DIGITS.fullmatch(text) for text in texts)
+        return tuple(name for name in self._all_fields if whole or self.columns[name] == "VARCHAR")
 
     def _named(self, column: str) -> str:
         self.read.add(column)
@@ -115,9 +125,13 @@ class Provider:
     def _form(self, form: str, name: str) -> str:
         if form in ("texts", "lowers"):
             wrap = "lower({})" if form == "lowers" else "{}"
-            return (
-                "[" + ", ".join(wrap.format(self._named(each)) for each in self._all_texts) + "]::VARCHAR[]"
+            listed = (
+                wrap.format(self._named(each))
+                if self.columns[each] == "VARCHAR"
+                else f"CAST({self._named(each)} AS VARCHAR)"
+                for each in self._all_fields
             )
+            return f"[{', '.join(listed)}]::VARCHAR[]"
         if form == "":
             return self._typed(name)
         text = self._text(name)
@@ -169,10 +183,13 @@ class Provider:
         return {key: name for key, name in found.items() if name is not None}
 
     @cached_property
-    def _all_texts(self) -> tuple[str, ...]:
+    def _all_fields(self) -> tuple[str, ...]:
+        """Columns of texts and whole numbers that the event has, not those that say where it is kept."""
         hidden = {name.lower() for name in ORIGIN_COLUMNS}
         return tuple(
-            name for name, kind in self.columns.items() if kind == "VARCHAR" and name.lower() not in hidden
+            name
+            for name, kind in self.columns.items()
+            if (kind == "VARCHAR" or kind in _WHOLE_NUMBERS) and name.lower() not in hidden
         )
 
     def _filled(self, template: str) -> str:

@@ -1,7 +1,7 @@
 """Run compiled rules over a case.
 
-For each log source, of the rules whose EventIDs occur, those that need some text, and those with few events,
-are asked about the events that may match them only; the others about every event
+Of the rules of all log sources of a view, whose EventIDs occur, those that need some text, and those with few
+events, are asked about the events that may match them only; the others about every event of their log source
 (`detector.sigma.evaluate`).
 """
 
@@ -21,7 +21,7 @@ from detector.engines import Engine
 from detector.sigma.correlation.model import Correlation
 from detector.sigma.correlation.resolve import not_run, runnable
 from detector.sigma.correlation.run import Correlator
-from detector.sigma.evaluate import Evaluator, Matches, hits_of
+from detector.sigma.evaluate import Asked, Evaluator, Matches, hits_of
 from detector.sigma.logsources import source
 from detector.sigma.model import CompiledRule, RuleProblem
 from detector.sigma.prefilter import event_ids_of, may_match, needs_text
@@ -94,9 +94,9 @@ class _Scan:
             few = sum(counts.total() for counts in self._counts.values()) <= FEW_EVENTS
             exact = self._engine if few else closing.enter_context(Engine())
             self._evaluator = Evaluator(self._engine, exact, self._rules)
-            for provider, indexes in work:
-                self._evaluate(exact, provider, indexes)
-                done += len(indexes)
+            for sources in _by_view(work):
+                self._evaluate(exact, sources)
+                done += sum(len(indexes) for _, indexes in sources)
                 if self._progress is not None:
                     self._progress(done, total)
             for view in list(self._waiting):
@@ -120,14 +120,14 @@ class _Scan:
             dict(self._evaluator.left_out),
         )
 
-    def _evaluate(self, exact: Engine, provider: Provider, indexes: list[int]) -> None:
-        """Look for rules in a view; hand what matches on."""
-        counted: list[tuple[list[str], pa.Table]] = []
-        for matches in self._matches(provider, indexes):
+    def _evaluate(self, exact: Engine, sources: Sequence[tuple[Provider, list[int]]]) -> None:
+        """Look for rules in the log sources of a view; hand what matches on."""
+        counted: list[tuple[Provider, list[str], pa.Table]] = []
+        for provider, matches in self._matches(sources):
             ids = np.array([self._rules[index].id for index in matches.rules], dtype=object)
             if self._correlator is not None:
                 keys = matches.events.select(["evidence_id", "evidence_offset"])
-                counted.append((ids.tolist(), keys.take(pa.array(matches.rows))))
+                counted.append((provider, ids.tolist(), keys.take(pa.array(matches.rows))))
             shown = np.array([each not in self._silent for each in ids], dtype=np.bool_)
             kept = Matches(matches.rules[shown], matches.rows[shown], matches.events)
             waiting = self._waiting.setdefault(provider.view, (provider, []))[1]
@@ -135,17 +135,19 @@ class _Scan:
             if sum(len(each.rules) for each in waiting) >= MANY_MATCHES:
                 self._describe(exact, provider.view)
         if self._correlator is not None:
-            for rules, keys in counted:
+            for provider, rules, keys in counted:
                 evidence, offsets = (keys[name].combine_chunks() for name in keys.column_names)
                 self._correlator.add(provider, rules, evidence, offsets)
 
-    def _matches(self, provider: Provider, indexes: list[int]) -> Iterator[Matches]:
+    def _matches(self, sources: Sequence[tuple[Provider, list[int]]]) -> Iterator[tuple[Provider, Matches]]:
         """Yield what matches in a view."""
-        some, every = self._split(provider, indexes)
-        if some:
-            yield from self._evaluator.of_some(provider, some, self._ids(provider))
-        if every:
-            yield from self._evaluator.of_all(provider, every)
+        split = [(provider, *self._split(provider, indexes)) for provider, indexes in sources]
+        asked = [Asked(provider, some, self._ids(provider)) for provider, some, _ in split if some]
+        if asked:
+            yield from self._evaluator.of_some(asked)
+        for provider, _, every in split:
+            for matches in self._evaluator.of_all(provider, every):
+                yield provider, matches
 
     def _split(self, provider: Provider, indexes: list[int]) -> tuple[list[int], list[int]]:
         """Return the rules that can match, by whether they are asked about some events or all."""
@@ -251,3 +253,11 @@ class _Scan:
             for name, kind in HIT_COLUMNS.items()
         ]
         self._described.append(pa.table(columns, schema=schema(HIT_COLUMNS)))
+
+
+def _by_view(work: Sequence[tuple[Provider, list[int]]]) -> list[list[tuple[Provider, list[int]]]]:
+    """Return the log sources of each view, in order."""
+    found: dict[str, list[tuple[Provider, list[int]]]] = defaultdict(list)
+    for provider, indexes in work:
+        found[provider.view].append((provider, indexes))
+    return list(found.values())

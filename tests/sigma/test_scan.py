@@ -305,7 +305,7 @@ def test_many_events_are_read_in_pieces_with_the_same_result(monkeypatch: pytest
         (scan_module, "FEW_OF_A_RULE", 0),
         (scan_module, "MANY_MATCHES", 5),
         (evaluate, "_TOGETHER", (1, 1)),
-        (evaluate, "_GATHERED", (3, 1)),
+        (evaluate, "_GATHERED", 1),
         (evaluate, "BATCH", 1),
     ):
         monkeypatch.setattr(module, name, value)
@@ -318,3 +318,23 @@ def test_many_events_are_read_in_pieces_with_the_same_result(monkeypatch: pytest
         sum(number % 3 == 2 and number % 7 != 1 for number in range(400)),
     ]
     assert [whole.hits["rule_id"].to_pylist().count(str(number)) for number in range(4)] == expected
+
+
+@pytest.mark.parametrize(
+    ("keyword", "found"), [(4625, [1]), ("462*", [0, 1]), ("0007", []), (9137, [2]), ("-1", []), (77, [2])]
+)
+def test_keywords_are_looked_for_in_whole_numbers(keyword: int | str, found: list[int]) -> None:
+    """A keyword is looked for in the whole event, and EventID is part of it; our own numbers are not."""
+    events: list[dict[str, Any]] = [
+        {"EventID": 4624},
+        {"EventID": 4625},
+        {"EventID": 1, "EventRecordID": 9137, "Execution_ProcessID": 477},
+    ]
+    assert offsets(rule({"s": [keyword]}, product="windows"), events) == found
+
+
+def test_a_long_pattern_is_of_long_texts_only() -> None:
+    events: list[dict[str, Any]] = [{"F": "x" * 999}, {"F": "\u6f22" * 1000}, {"F": None}, {"F": "\n" * 1000}]
+    assert offsets(rule({"s": {"F|re": ".{1000,}"}}, product="windows"), events) == [1]
+    inverted = rule({"s": {"F|re": ".{1000,}"}, "condition": "not s"}, product="windows")
+    assert offsets(inverted, events) == [0, 2, 3]
