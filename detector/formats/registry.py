@@ -41,6 +41,7 @@ _MODULES: tuple[str, ...] = (
     "network.iptables",
     "network.yamaha_rtx",
     # Any vendor may write these: behind the vendors' own.
+    "network.huawei_usg",
     "network.cef",
     "network.leef",
     # Wrapping around lines of any device.

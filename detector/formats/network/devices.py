@@ -40,6 +40,7 @@ _DEVICES: tuple[str, ...] = (
     "wireguard",
     "mikrotik",
     # Any vendor may write these.
+    "huawei_usg",
     "cef",
     "leef",
 )

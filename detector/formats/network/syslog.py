@@ -118,6 +118,21 @@ def instant(text: str | None, zone: tzinfo | None) -> datetime | None:
     return _iso(found[1], ZONES.get(found[2] or "") or zone_offset(found[2]) or zone)
 
 
+def any_time(text: str | None, context: ReadContext) -> tuple[datetime | None, bool]:
+    """Return (UTC time, whether it wants a zone) of a field that holds a time in any form of an envelope."""
+    if not text or not text.strip():
+        return None, False
+    found = instant(text, context.time_zone)
+    if found is not None:
+        return found, False
+    stamp = f"{text.strip()} "
+    if (match := _RFC3164.fullmatch(stamp)) is not None:
+        found = _bsd_time(match, context)
+    elif (match := _ISO_STAMP.fullmatch(stamp)) is None:
+        return None, False
+    return found, found is None and context.time_zone is None
+
+
 def _structured(text: str, context: ReadContext) -> Envelope | None:
     """RFC 5424: version, time, host, app, process, message id, structured data."""
     found = _RFC5424.match(text)
