@@ -30,6 +30,7 @@ _COMMANDS: dict[str, str] = {
     "incidents": "incidents",
     "timeline": "timeline",
     "hits": "hits",
+    "coverage": "coverage",
     "query": "query",
     "rules": "rules",
     "simulate": "simulate",

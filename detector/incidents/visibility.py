@@ -128,6 +128,15 @@ class LogCoverage:
         """Return the first and last event of a channel of a host, None if the case has none."""
         return self._spans.get((host, channel))
 
+    def spans_of(self, host: Node) -> list[tuple[datetime, datetime]]:
+        """Return the first and last event of every channel of a host."""
+        return [span for (node, _), span in self._spans.items() if node == host]
+
+    @property
+    def network_sites(self) -> frozenset[str]:
+        """The sites of which the case holds VPN or firewall logs."""
+        return frozenset(site for site, _ in self._network)
+
     def cleared(self, host: Node, first: datetime, last: datetime) -> bool:
         """Whether a log of the host was cleared between two times: its first or its last clearing counts."""
         clears = [time for span in self._clears.get(host, []) for time in span]

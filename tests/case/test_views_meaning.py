@@ -52,6 +52,8 @@ def test_every_row_leads_back_to_its_event() -> None:
             security(1, "SRV1", 4778, AccountName="taro", SessionName="RDP-Tcp#1", ClientAddress="10.1.2.3"),
             security(1, "SRV1", 1102, SubjectUserName="taro"),
             security(1, "SRV1", 4720, TargetUserName="new"),
+            security(1, "SRV1", 4616, SubjectUserName="taro"),
+            security(1, "SRV1", 4719, SubjectUserName="taro"),
             security(1, "SRV1", 4698, TaskName="\\t", TaskContent="<Command>a.exe</Command>"),
             share(1, "SRV1", "taro", "10.1.2.3", "ADMIN$", "a.exe"),
             process(1, "SRV1", r"C:\Windows\System32\vssadmin.exe", "vssadmin delete shadows /all"),
