@@ -26,6 +26,7 @@ _MODULES: tuple[str, ...] = (
     "windows.csv_event_viewer",
     "windows.winevtlog",
     "windows.azure",
+    "windows.hayabusa",
     "windows.chainsaw",
     # Before all that read lines: messages without line feeds.
     "network.octet_counted",
@@ -38,6 +39,7 @@ _MODULES: tuple[str, ...] = (
     "network.pulse_ivanti",
     "network.sonicwall",
     "network.f5",
+    "network.citrix",
     "network.iptables",
     "network.yamaha_rtx",
     # Any vendor may write these: behind the vendors' own.

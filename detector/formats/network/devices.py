@@ -31,6 +31,7 @@ _DEVICES: tuple[str, ...] = (
     "pulse_ivanti",
     "sonicwall",
     "f5",
+    "citrix",
     "iptables",
     "yamaha_rtx",
     "openvpn",
