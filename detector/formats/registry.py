@@ -6,6 +6,7 @@ a general one, a vendor's syslog before a general syslog. Modules are imported w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 
@@ -35,6 +36,7 @@ _MODULES: tuple[str, ...] = (
     "network.paloalto",
     "network.juniper_srx",
     "network.checkpoint",
+    "network.sophos",
     "network.cisco",
     "network.pulse_ivanti",
     "network.sonicwall",
@@ -61,15 +63,23 @@ _MODULES: tuple[str, ...] = (
 
 
 @cache
-def formats() -> tuple[Format, ...]:
-    """Return all formats in the order in which they are tried."""
-    return tuple(import_module(f"detector.formats.{name}").FORMAT for name in _MODULES)
+def _format(module: str) -> Format:
+    known: Format = import_module(f"detector.formats.{module}").FORMAT
+    return known
+
+
+def formats() -> Iterator[Format]:
+    """Yield all formats in the order in which they are tried; each is imported when it is reached."""
+    return map(_format, _MODULES)
 
 
 @cache
 def format_named(name: str) -> Format:
     """Return the format of this name; raises KeyError if there is none."""
-    return {entry.name: entry for entry in formats()}[name]
+    for entry in formats():
+        if entry.name == name:
+            return entry
+    raise KeyError(name)
 
 
 def recognise(head: bytes) -> Format | None:

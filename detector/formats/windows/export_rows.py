@@ -50,6 +50,8 @@ LEVELS = {
 AUDIT_SUCCESS, AUDIT_FAILURE = 0x8020000000000000, 0x8010000000000000
 AUDITING = "Microsoft-Windows-Security-Auditing"
 
+#: Ids of the Security log that the event log service itself writes.
+_LOG_EVENTS = range(1100, 1109)
 _RECORD_ID = list(SYSTEM_COLUMNS).index("EventRecordID")
 
 _HEX = re.compile("0[xX][0-9a-fA-F]{1,16}")
@@ -219,7 +221,7 @@ def iso_time(value: Any) -> datetime | None:
     if type(value) is not str:
         return None
     try:
-        time = datetime.fromisoformat(value.strip())
+        time = datetime.fromisoformat(value.strip().replace(" +", "+").replace(" -", "-"))
     except ValueError:
         return None
     if not FIRST_YEAR <= time.year <= LAST_YEAR:
@@ -233,6 +235,25 @@ def channel_of(provider: str, event_id: int | None) -> str | None:
     events = data["channels_by_event"].get(provider, {})
     found = events.get(str(event_id)) or data["channels"].get(provider)
     return found if type(found) is str else None
+
+
+def provider_of(channel: str, event_id: int | None) -> str | None:
+    """Return the provider of an event by its channel; None if several write there and no id tells."""
+    if channel == "Security":
+        return "Microsoft-Windows-Eventlog" if event_id in _LOG_EVENTS else AUDITING
+    if channel == "System" and event_id is not None and 7000 <= event_id <= 7046:
+        return "Service Control Manager"
+    data = _channels()
+    if event_id is not None:
+        found = [
+            provider
+            for provider, events in data["channels_by_event"].items()
+            if events.get(str(event_id)) == channel
+        ]
+        if len(found) == 1:
+            return found[0]
+    writers = [provider for provider, other in data["channels"].items() if other == channel]
+    return writers[0] if len(writers) == 1 else None
 
 
 @cache

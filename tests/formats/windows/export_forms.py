@@ -471,3 +471,39 @@ def portal_csv(rows):
         table.append([cell(row.get(name, "")) for name in columns])
     header = [f"{name} [UTC]" if name == "TimeGenerated" else name for name in columns]
     return csv_bytes(header, table, bom=True)
+
+
+# --- Hayabusa (src/afterfact.rs; config/{profiles.yaml,channel_abbreviations.txt,default_details.txt})
+
+HAYABUSA_CHANNELS = {
+    "Security": "Sec",
+    "System": "Sys",
+    "Application": "App",
+    "Microsoft-Windows-Sysmon/Operational": "Sysmon",
+    "Microsoft-Windows-PowerShell/Operational": "PwSh",
+    "Windows PowerShell": "PwShClassic",
+}
+
+
+def hayabusa_row(sample, title, details):
+    """Return a row of the profile all-field-info: fields bare as the parser has them, numbers as numbers."""
+    system, fields, _ = sample
+    values = {}
+    for name, value in fields.items():
+        if GUID.fullmatch(value):
+            value = value[1:-1].upper()
+        values[name.removeprefix("EventData_")] = (
+            int(value) if re.fullmatch("0|[1-9][0-9]{0,14}", value) else value
+        )
+    time = system["TimeCreated"]
+    return {
+        "Timestamp": f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03d} +00:00",
+        "RuleTitle": title,
+        "Level": "info",
+        "Computer": system["Computer"],
+        "Channel": HAYABUSA_CHANNELS.get(system["Channel"], system["Channel"]),
+        "EventID": system["EventID"],
+        "RecordID": system["EventRecordID"],
+        "Details": details,
+        "AllFieldInfo": values,
+    }
