@@ -27,6 +27,7 @@ _DEVICES: tuple[str, ...] = (
     "paloalto",
     "juniper_srx",
     "checkpoint",
+    "sophos",
     "cisco",
     "pulse_ivanti",
     "sonicwall",
