@@ -92,7 +92,9 @@ _ADDED = frozenset(
 _UNIT = re.compile(r"\s*\[(UTC|Local Time|[^\]]*)\]$")
 _CONTAINER = re.compile(r"<(EventData|UserData)\b.*</\1\s*>", re.DOTALL)
 _GUID = re.compile(r"\{?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?")
-_NOTHING: dict[str, Any] = {}
+#: Fields of Sysmon that hold a time as text.
+_SYSMON_TIMES = frozenset({"UtcTime", "CreationUtcTime", "PreviousCreationUtcTime"})
+_ISO = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d\.\d{3})\d*Z")
 
 
 def recognise(head: bytes) -> bool:
@@ -241,7 +243,14 @@ def _windows_row(row: dict[str, Any], time: datetime, event_id: int | None) -> P
         except orjson.JSONDecodeError as error:
             raise EvidenceError(f"its EventData is no JSON (cut off?): {error}") from error
     pairs = list(data.items()) if type(data) is dict else [] if data is None else [("Data", data)]
+    pairs = [(name, _sysmon_time(value) if name in _SYSMON_TIMES else value) for name, value in pairs]
     return system, *restored(pairs, get("Provider"), event_id)
+
+
+def _sysmon_time(value: Any) -> Any:
+    """Return a time as Sysmon writes it; the table has it as `2022-05-13T08:54:05.1230000Z`."""
+    match = _ISO.fullmatch(value) if type(value) is str else None
+    return f"{match[1]} {match[2]}" if match else value
 
 
 def _event_row(row: dict[str, Any], time: datetime, event_id: int | None) -> Parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -112,6 +113,28 @@ def test_diagnostics_of_azure(corpus):
         system, names, values = event_from_xml(line["properties"]["RawXml"])
         assert (record.names, record.values) == (names, values)
         assert record.system[:-1] == system[:-1]
+
+
+def test_recording_exported_from_sentinel(corpus):
+    """A recording of OTRF as rows of WindowsEvent; Sysmon's times become Sysmon's own text again."""
+    (archive,) = corpus.glob("otrf/**/sysmon_log4shell_cve2021_44228_java_serialized_object.zip")
+    with zipfile.ZipFile(archive) as opened:
+        (member,) = [each for each in opened.namelist() if each.endswith(".json")]
+        data = opened.read(member)
+    assert registry.recognise(data[:65536]) is azure.FORMAT
+    records, warnings = read_bytes(azure.FORMAT, data)
+    assert warnings == []
+    rows = [orjson.loads(line) for line in data.splitlines() if line.strip()]
+    assert len(records) == len(rows) > 10
+    for record, row in zip(records, rows, strict=True):
+        system, fields = system_of(record), fields_of(record)
+        assert system["TimeCreated"] == datetime.fromisoformat(row["TimeGenerated"])
+        assert (system["EventID"], system["Level"]) == (row["EventID"], row["EventLevel"])
+        assert system["Provider_Name"] == "Microsoft-Windows-Sysmon"
+        written = orjson.loads(row["EventData"])
+        assert set(fields) == set(written)
+        assert fields["UtcTime"] == written["UtcTime"].replace("T", " ").removesuffix("0000Z")
+        assert fields.get("ProcessGuid") == written.get("ProcessGuid")
 
 
 def test_local_times_of_the_portal():
