@@ -119,8 +119,9 @@ def _message(product: str, number: str, level: str | None, message: str, head: H
 
 
 def sure(text: str) -> bool:
-    """Tell a line by its `%ASA-6-302013`."""
-    return _HEAD.search(text) is not None and not in_json(text)
+    """Tell a line by its `%ASA-6-302013`, or by FMC's `SFIMS:` and an address."""
+    known = _HEAD.search(text) is not None or ("SFIMS: " in text and "SrcIP: " in text)
+    return known and not in_json(text)
 
 
 DEVICE = Device("cisco_asa", parse, marks=("%ASA-", "%FTD-", "%FDT-", "%PIX-", "%FWSM-", "%NGIPS-",

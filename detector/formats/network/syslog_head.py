@@ -8,7 +8,7 @@ makes them nearly free. Only for messages whose beginning the device's own mark 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,19 +16,8 @@ from detector.formats.base import ReadContext
 from detector.formats.network.syslog import unwrap
 
 _CLOCK = re.compile(r"(?<=[ T]\d\d:\d\d:)[0-5]\d(?=[ .+Z,:-](?!:)|$)")
-#: Zone names that an administrator may have set: those of RFC 5322 4.3 and some that mean one zone only.
-#: None: several zones have that name (CST: China, North America), so the time counts as local.
-_ZONES: dict[str, str | None] = {
-    "GMT": "+00:00", "EST": "-05:00", "EDT": "-04:00", "CDT": "-05:00", "MST": "-07:00", "MDT": "-06:00",
-    "PST": "-08:00", "PDT": "-07:00", "JST": "+09:00", "KST": "+09:00", "CET": "+01:00", "CEST": "+02:00",
-    "EET": "+02:00", "EEST": "+03:00", "AEST": "+10:00", "AEDT": "+11:00", "NZST": "+12:00", "NZDT": "+13:00",
-    "CST": None, "IST": None, "BST": None, "SST": None, "AST": None,
-}  # fmt: skip
-_ZONE_NAME = re.compile(
-    r"(?<=\d\d:\d\d:\d\d) ([A-Z]{3,4})(?=[: ])|(?<=\d\d:\d\d:\d\d\.\d\d\d) ([A-Z]{3,4})(?=[: ])"
-)
-_ODD_COLON = re.compile(r"^(\s*<\d{1,3}>)\s*:\s*")
 _MAX = 200
+_SOME_DAY = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 class Head(NamedTuple):
@@ -46,7 +35,7 @@ _JSON = re.compile(r"\s*(?:\{|\"[\w.@ -]{1,64}\"\s*:)")
 
 
 def in_json(text: str) -> bool:
-    """Does a line begin as JSON? Then the message is a value in it, and what reads JSON has to take it out."""
+    """Does a line begin as JSON? Then the message is a value in it, for what reads JSON to take out."""
     return _JSON.match(text) is not None
 
 
@@ -68,20 +57,20 @@ def head_of(head: str, context: ReadContext) -> Head:
     return Head(found.time + timedelta(seconds=int(head[begin:end])), found.host, False)
 
 
-def _offset(found: re.Match[str]) -> str:
-    name = found[1] or found[2]
-    if name not in _ZONES:
-        return found[0]  # a host's name
-    offset = _ZONES[name]
-    return f" {offset}" if offset else ""
-
-
 def _open(head: str, zone: tzinfo | None, newest: datetime | None) -> Head:
-    text = _ZONE_NAME.sub(_offset, _ODD_COLON.sub(r"\1", head, count=1), count=1)
-    envelope = unwrap(text.rstrip() + " -", ReadContext(time_zone=zone, reference_time=newest))
+    text = head.rstrip() + " -"
+    envelope = unwrap(text, ReadContext(time_zone=zone, reference_time=newest))
     host = envelope.host or envelope.app  # `gw: %ASA-…` looks like a tag
-    zoneless = envelope.time is None and zone is None and _CLOCK.search(head) is not None
+    zoneless = envelope.time is None and zone is None and _wants_zone(text)
     return Head(envelope.time, host if host and host.strip(":- ") else None, zoneless)
+
+
+def _wants_zone(text: str) -> bool:
+    """Is it the zone that the time lacks, and not the year?"""
+    return (
+        unwrap(text, ReadContext(time_zone=UTC, reference_time=_SOME_DAY)).time is not None
+        and unwrap(text, ReadContext(reference_time=_SOME_DAY)).time is None
+    )
 
 
 _cached = lru_cache(maxsize=8192)(_open)

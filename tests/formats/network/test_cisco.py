@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from detector.formats.base import ReadContext
 from detector.formats.network import cisco
 from detector.formats.network.devices import Parsed
-from tests.formats.network.vendor_checks import CONTEXT, check, elastic, linear, sekoia, strangers
+from tests.formats.network.vendor_checks import CONTEXT, all_lines, check, elastic, linear, sekoia, strangers
 from tests.formats.network.vendor_checks import one as read_one
 
 JST = timezone(timedelta(hours=9))
@@ -406,6 +407,24 @@ def test_hostile_lines_take_linear_time(number: str, part: str) -> None:
 
 def test_a_line_of_a_megabyte_is_none_of_ours() -> None:
     assert cisco.parse(TEXT + "x" * 1_000_000, CONTEXT) is None
+
+
+def test_a_time_that_lacks_only_the_year_wants_no_zone() -> None:
+    parsed = one("Oct 31 02:15:00 UTC asa1 : " + TEXT, reference_time=None)
+    assert "time" not in parsed.columns and not parsed.zoneless
+
+
+@pytest.mark.corpus
+def test_all_lines_of_the_vendor_are_read(corpus: Path) -> None:
+    """Also those that Wazuh has without any expectation of fields: which product, and which number."""
+    counts: Counter[str] = Counter()
+    for vendor, line in all_lines(corpus / "netlogs"):
+        if vendor in ("cisco_asa", "cisco_ftd") and "Tunnel group search" not in line:
+            parsed = one(line)
+            counts[parsed.columns["product"]] += 1
+            if "%" in line:
+                assert parsed.columns["event_id"] in line
+    assert counts["ASA"] > 300 and counts["FTD"] > 150 and counts["PIX"] > 5
 
 
 def test_a_line_inside_json_is_for_what_reads_json() -> None:
