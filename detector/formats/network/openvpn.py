@@ -6,6 +6,9 @@ with `us=285967 `: local time without zone. A server puts the client before what
 before it knows who that is, then `name/192.0.2.1:5678 `; the name is that of the certificate or of the user, as
 the server is set up. The same address and port last for one connection: they are `session_id`.
 
+A session begins with `MULTI_sva: pool returned`, at any verbosity, and, from `verb 3`, with `MULTI: primary virtual
+IP`, which is the only one for a client with a fixed address; it may thus begin twice within a second.
+
 Messages: source of OpenVPN (https://github.com/OpenVPN/openvpn, src/openvpn: multi.c, ssl.c, ssl_verify.c,
 socket.c, push.c, sig.c), of openvpn-auth-ldap, and the script of pfSense (`user 'x' authenticated`).
 """
@@ -56,7 +59,7 @@ _SENTENCES: tuple[Sentence, ...] = (
     vpn("MULTI_sva: pool returned", r"MULTI_sva: pool returned IPv4=(?P<ipv4>\([^)]*\)|[^,\s]+)(?:, IPv6=(?P<ipv6>\S+))?",
         "session_start", "login", "success"),
     vpn("MULTI: primary virtual IP", r"MULTI: primary virtual IP for (?:[^/]*/)?\S+: (?P<assigned_ip>\S+)",
-        "tunnel", "other", "success"),
+        "session_start", "login", "success"),
     vpn("MULTI: Learn: ", r"MULTI: Learn: (?P<assigned_ip>\S+) -> ", "tunnel", "other", "success"),
     vpn(", client-instance ", r"SIG\w+\[(?P<reason>[^\]]*)\] received, client-instance (?:exiting|restarting)",
         "session_end", "logout", "success"),

@@ -65,6 +65,8 @@ _ENGLISH: tuple[Sentence, ...] = (
     vpn("The password of user", rf"Connection {_CID}: The password of user {_USER} has been changed", "authentication", "other", "success"),
     vpn("terminated by the cause", rf'Connection {_CID} terminated by the cause "(?P<reason>[^"]*)" \(code (?P<code>\d+)\)', "tunnel", "close", "unknown"),
     vpn("has been terminated", rf"Connection {_CID} has been terminated", "tunnel", "close", "success"),
+    vpn("IPsec ", r"IPsec (?P<what>Client|IKE Session|ESP Session) [^>]{0,160}?\((?P<src_ip>[\da-fA-F.:]+):(?P<src_port>\d+) -> (?P<dst_ip>[\da-fA-F.:]+):(?P<dst_port>\d+)\): ",
+        "tunnel", "other", "unknown"),
     firewall("successfully logged in using administration mode", rf"Connection {_CID} successfully logged in using administration mode", "admin", "login", "success"),
     firewall("was unable to log in using administration mode", rf"Connection {_CID} was unable to log in using administration mode\. (?P<cause>.*)", "admin", "login", "failure"),
     firewall("adminip.txt", rf"Connection {_CID} attempted to connect using administration mode from an IP address whose permission is denied", "admin", "login", "failure"),
@@ -168,7 +170,7 @@ def _change(text: str) -> dict[str, Any]:
 
 _MARKS = (
     "[HUB ", "TCP Listener", "TCP リスナー", ' connection "', 'onnection "', 'Session "', "コネクション", "セッション",
-    "The connection with the client", "Administration mode [", "管理モード", "HTTPS API ",
+    "The connection with the client", "Administration mode [", "管理モード", "HTTPS API ", "IPsec ",
 )  # fmt: skip
 DEVICE = Device("softether", parse, marks=_MARKS)
 FORMAT = device_format(DEVICE)

@@ -8,8 +8,8 @@ from a log file, whose lines begin with a time without year and zone (`Mar  1 10
 Messages: source of strongSwan (https://github.com/strongswan/strongswan, src/libcharon: sa/ikev1 and sa/ikev2 tasks,
 sa/ike_sa.c, plugins eap_*, xauth_*, attributes/mem_pool.c). A user has a session when he has a virtual address:
 `assigning virtual IP 10.9.0.2 to peer 'alice'` begins it and `lease 10.9.0.2 by 'alice' went offline` ends it, both
-without his public address, which `IKE_SA con1[62] established between …` has under the same `session_id`. An IKE_SA
-without virtual address joins two sites.
+without his public address, which `IKE_SA con1[62] established between …` has under the same `session_id`: both ends
+are authenticated then. An IKE_SA without virtual address joins two sites.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _SENTENCES: tuple[Sentence, ...] = (
     vpn("AUTHENTICATION_FAILED", r"received AUTHENTICATION_FAILED (?:notify )?error", "authentication", "other", "failure"),
     vpn("assigning virtual IP", r"assigning virtual IP (?P<assigned_ip>\S+) to peer '(?P<user>[^']*)'", "session_start", "login", "success"),
     vpn("went offline", r"lease (?P<assigned_ip>\S+) by '(?P<user>[^']*)' went offline", "session_end", "logout", "success"),
-    vpn("IKE_SA ", rf"IKE_SA (?P<sa>\S+) established {_BETWEEN}", "tunnel", "create", "success"),
+    vpn("IKE_SA ", rf"IKE_SA (?P<sa>\S+) established {_BETWEEN}", "authentication", "other", "success"),
     vpn("deleting IKE_SA ", rf"deleting IKE_SA (?P<sa>\S+) {_BETWEEN}", "tunnel", "close", "success"),
     vpn("deleting half open", r"(?P<reason>deleting half open IKE_SA) with (?P<src_ip>\S+) after timeout", "tunnel", "close", "failure"),
     vpn("CHILD_SA ", r"CHILD_SA (?P<sa>\S+) established", "tunnel", "create", "success"),

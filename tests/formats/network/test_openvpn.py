@@ -63,6 +63,8 @@ def test_sample_is_one_session_and_two_failures() -> None:
         ("CORP\\bob/192.0.2.9:5 MULTI_sva: pool returned IPv4=(Not enabled), IPv6=2001:db8::5",
          {"event_type": "session_start", "user": "bob", "user_domain": "CORP", "assigned_ip": "2001:db8::5"}),
         ("bob/[2001:db8::9]:5 MULTI: Learn: 192.0.2.7 -> bob/[2001:db8::9]:5", {"src_ip": "2001:db8::9", "src_port": 5, "assigned_ip": "192.0.2.7"}),
+        ("bob/192.0.2.9:5 MULTI: primary virtual IP for bob/192.0.2.9:5: 192.0.2.200",  # the only line of a fixed address
+         {"event_type": "session_start", "user": "bob", "assigned_ip": "192.0.2.200", "session_id": "192.0.2.9:5"}),
         ("openvpn server 'ovpns1' user 'bob' address '192.0.2.9' - connected", {"user": "bob", "src_ip": "192.0.2.9", "action": "create"}),
         ("openvpn server 'ovpns1' user 'bob' address '192.0.2.9:5' - disconnected", {"src_ip": "192.0.2.9", "src_port": 5, "action": "close"}),
         ('Incorrect password supplied for LDAP DN "CN=H,OU=d"', {"user": "CN=H,OU=d", "outcome": "failure", "action": "login"}),

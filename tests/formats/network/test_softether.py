@@ -116,6 +116,18 @@ def test_time_wants_a_zone_and_other_programs_are_left_alone() -> None:
     assert relayed is not None and relayed.columns["user"] == "x" and relayed.columns["device"] == "vpn"
 
 
+def test_ipsec_clients() -> None:
+    for line in (
+        "IPsec Client 129 (203.0.113.9:9174 -> 198.51.100.1:500): A new IPsec client is created.",
+        "IPsec IKE Session (IKE SA) 96 (Client: 129) (203.0.113.9:9174 -> 198.51.100.1:500): A new IKE SA (Main Mode) is created.",
+    ):
+        parsed = parse(STAMP + line, CONTEXT)
+        assert parsed is not None and (parsed.columns["src_ip"], parsed.columns["src_port"]) == (
+            "203.0.113.9",
+            9174,
+        )
+
+
 @pytest.mark.corpus
 def test_takes_no_other_vendors_lines(corpus: Path) -> None:
     assert folders_taken(DEVICE, corpus) == {"softether"}

@@ -32,7 +32,7 @@ def test_sample_is_one_session() -> None:
     assert [(c["event_type"], c["action"], c["outcome"], c.get("user")) for c in rows] == [
         ("tunnel", "other", "unknown", None), ("tunnel", "other", "unknown", None),
         ("authentication", "other", "unknown", "maint"), ("authentication", "login", "failure", None),
-        ("authentication", "login", "success", "maint"), ("tunnel", "create", "success", None),
+        ("authentication", "login", "success", "maint"), ("authentication", "other", "success", None),
         ("session_start", "login", "success", "maint"), ("tunnel", "create", "success", None),
         ("tunnel", "close", "success", None), ("tunnel", "close", "success", None),
         ("session_end", "logout", "success", "maint"),
@@ -48,7 +48,7 @@ def test_sample_is_one_session() -> None:
     [
         ("12[IKE] EAP method EAP_MSCHAPV2 failed for peer alice", {"user": "alice", "outcome": "failure", "action": "login"}),
         ("12[IKE] <c|3> IKE_SA c[3] established between 192.0.2.1[gw]...203.0.113.9[alice@corp.example]", {"user": "alice", "user_domain": "corp.example"}),
-        ("12[IKE] <c|3> IKE_SA c[3] established between 192.0.2.1[a.example]...203.0.113.9[branch.example]", {"user": None, "event_type": "tunnel"}),
+        ("12[IKE] <c|3> IKE_SA c[3] established between 192.0.2.1[a.example]...203.0.113.9[branch.example]", {"user": None, "event_type": "authentication"}),
         ("12[IKE] <c|3> IKE_SA c[3] established between 2001:db8::1[C=JP, CN=a]...2001:db8::9[C=JP, CN=b]", {"user": None, "src_ip": "2001:db8::9"}),
         ("06[IKE1] <con1|62> XAuth authentication of 'CORP\\lyb' failed", {"user": "lyb", "user_domain": "CORP", "session_id": "62"}),
         ("06[IKE] <con1|62> no proposal chosen", {"outcome": "failure", "reason": "no proposal chosen"}),
