@@ -10,8 +10,8 @@ What the file does not say: the channel, told from source and event id (`message
 that is not there is taken to be of the channel that the head of the file shows, if it shows one); the
 computer, told by `[[sources]]` of site.toml, else NULL; record numbers, versions, numbers of tasks. A
 Security event has level 0. Times are local, whole seconds, without zone, in the order of the machine's
-region, which is told over the head of the file (`local_times.py`). The zone is the one given, else that of
-Sysmon's `UtcTime` if the file has it.
+region, which is told over the head of the file (`local_times.py`); events of one second are kept apart by
+microseconds in the order that the file has them. The zone is the one given, else that of Sysmon's `UtcTime`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from detector.formats.base import Format, Input, Item
 from detector.formats.delimited import DELIMITERS, Row, head_rows, header_of, read_rows
 from detector.formats.windows.fields import field_names_of
 from detector.formats.windows.local_times import DateOrder, local_time, order_of
-from detector.formats.windows.message_fields import event_fields
+from detector.formats.windows.message_fields import account_sid, event_fields
 from detector.tables.evidence import ReadWarning
 from detector.tables.windows import WindowsRecord
 
@@ -62,6 +62,8 @@ _KEYWORDS = {
 
 _UTC_TIME = re.compile(r"^UtcTime: (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", re.MULTILINE)
 _HALF_HOUR = timedelta(minutes=30)
+#: How many events of one second are put in order together.
+_AT_ONCE = 10_000
 
 
 class _Plan(NamedTuple):
@@ -73,6 +75,7 @@ class _Plan(NamedTuple):
     order: DateOrder
     channel: str | None
     offset: timedelta | None
+    newest_first: bool
 
 
 def recognise(head: bytes) -> bool:
@@ -100,8 +103,15 @@ def _plan(head: bytes) -> _Plan | None:
     if order is None:
         return None
     full = [row for row in rows if len(row) > len(names) and row[columns["id"]].strip().isdecimal()]
+    times = [time for row in rows if (time := local_time(row[columns["time"]], order.order)) is not None]
     return _Plan(
-        delimiter, len(names), columns, order, _one_channel(full, columns), _offset(full, columns, order)
+        delimiter,
+        len(names),
+        columns,
+        order,
+        _one_channel(full, columns),
+        _offset(full, columns, order),
+        not times or times[0] >= times[-1],
     )
 
 
@@ -142,11 +152,36 @@ def read(source: Input) -> Iterator[Item]:
             plan.order.order
         ]
         yield ReadWarning(0, f"its dates do not tell day and month apart; read as {shown}", 0)
+    waiting: list[WindowsRecord] = []
     for row in read_rows(source, plan.delimiter, partial(_begins, plan)):
-        if isinstance(row, ReadWarning):
-            yield row
-        elif row.offset > 0 or row.number > 1:
-            yield _record(row, plan, zone, source.context.computer)
+        if row.offset == 0 and isinstance(row, Row):
+            continue
+        item = row if isinstance(row, ReadWarning) else _record(row, plan, zone, source.context.computer)
+        if waiting and (
+            not isinstance(item, WindowsRecord)
+            or item.system[0] != waiting[0].system[0]
+            or len(waiting) >= _AT_ONCE
+        ):
+            yield from _in_order(waiting, plan.newest_first)
+            waiting = []
+        if isinstance(item, WindowsRecord):
+            waiting.append(item)
+        else:
+            yield item
+    yield from _in_order(waiting, plan.newest_first)
+
+
+def _in_order(records: list[WindowsRecord], newest_first: bool) -> Iterator[WindowsRecord]:
+    """Yield the events of one second, in file order, each a microsecond behind the one that came before it.
+
+    The file has whole seconds but knows the order: without that, what reads events by time would see them in
+    the order of the file, which is the wrong way round.
+    """
+    for at, record in enumerate(records):
+        time = record.system[0]
+        assert isinstance(time, datetime)
+        behind = len(records) - 1 - at if newest_first else at
+        yield record._replace(system=(time + timedelta(microseconds=behind), *record.system[1:]))
 
 
 def _begins(plan: _Plan, line: str) -> bool:
@@ -199,7 +234,7 @@ def _record(row: Row, plan: _Plan, zone: tzinfo, computer: str | None) -> Window
         int(thread_id) if thread_id.isascii() and thread_id.isdecimal() else None,
         None,
         None,
-        user if (user := cell("user")) and user.startswith("S-1-") else None,
+        account_sid(user) if (user := cell("user")) else None,
         message or None,
     )
     return WindowsRecord(row.offset, row.number, system, field_names_of(names), data, len(message) + 64)

@@ -7,8 +7,8 @@ Windows) are read by their place: the items of an event stand in the same order 
 message with as many items below as many headings as a known layout has the same fields. What is left keeps
 its label as name.
 
-What a message does not say cannot be read back: an account is shown by name where its SID was resolved, so
-fields that hold SIDs are filled for the well-known accounts only (and where a SID is shown).
+What a message does not say cannot be read back. Where Windows resolved a SID, the message has the account's
+name: that of a well-known account is turned into its SID again, any other stays (`HOSP\\tanaka`).
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class _Event:
     labels: dict[str, str] = field(default_factory=dict)
     layouts: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
     texts: list[re.Pattern[str]] = field(default_factory=list)
+    forms: dict[str, re.Pattern[str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -51,6 +52,7 @@ class _Tables:
     codes: dict[str, str] = field(default_factory=dict)
     coded: frozenset[str] = frozenset()
     accounts: dict[str, str] = field(default_factory=dict)
+    services: dict[str, str] = field(default_factory=dict)
     unrendered: list[str] = field(default_factory=list)
 
 
@@ -65,6 +67,9 @@ def event_fields(provider: str, event_id: int, message: str) -> Fields:
     for pattern in event.texts:
         if match := pattern.fullmatch(text):
             return _of_text(match)
+    if event.forms:
+        found = {name: form.search(text[:2048]) for name, form in event.forms.items()}
+        return fields((name, match[0]) for name, match in found.items() if match)
     for mark in tables.unrendered:
         if mark in text:
             # The machine lacked the text: Windows lists the values, without names.
@@ -76,11 +81,17 @@ def event_fields(provider: str, event_id: int, message: str) -> Fields:
 
 
 def _of_text(match: re.Match[str]) -> Fields:
-    """Return the fields of a message that is a sentence; numbered places are values without a name."""
+    """Return the fields of a message that is a sentence; numbered places are values without a name.
+
+    Of a service the sentence has only the name for people; 7040 of the Service Control Manager has its own name
+    too (param4), which is put beside it where it is known.
+    """
     pairs: list[tuple[str, str]] = []
     for name, value in sorted(match.groupdict().items()):
         stored = field_text(value.replace("\n", "\r\n"))
         pairs.append(("Data" if name.startswith("_") else name, stored))
+    if "param3" in match.groupdict() and (service := _tables().services.get(match["param1"].casefold())):
+        pairs.append(("param4", service))
     return fields(pairs)
 
 
@@ -131,8 +142,7 @@ def _pairs(
         elif name not in seen:
             # A field is shown once: a second item with its label stands inside a value.
             seen.add(name)
-            if (stored := _value(tables, name, value)) is not None:
-                pairs.append((name, stored))
+            pairs.append((name, _value(tables, name, value)))
     return pairs
 
 
@@ -143,21 +153,22 @@ def _document(text: str, at: int, end: str) -> tuple[str, int]:
     return text[at:stop].replace("\n", "\r\n"), stop
 
 
-def _value(tables: _Tables, name: str, value: str) -> str | None:
-    """Return a value as the event has it; None if the message shows something else in its place."""
+def _value(tables: _Tables, name: str, value: str) -> str:
+    """Return a value as the event has it, as far as the message shows it."""
     if name.endswith("Sid") or name == "MandatoryLabel":
-        value = value.strip()
-        if value in ("", "-") or _SID.fullmatch(value):
-            return value
-        known = tables.accounts.get(value.casefold())
-        # A member of a local group is named by its SID alone.
-        return known or (value if name == "MemberSid" else None)
+        return account_sid(value)
     value = value.rstrip("\t") if "\n" not in value else value
     if name.endswith(("PrivilegeList", "AccessReason")):
         value = value.lstrip("\r\n\t ")
     if name in tables.coded:
         return "\r\n".join(_coded(tables, line) for line in value.split("\r\n"))
     return field_text(value)
+
+
+def account_sid(shown: str) -> str:
+    """Return the SID of an account that is shown by its SID, or by name if well known; else the name."""
+    shown = shown.strip()
+    return shown if _SID.fullmatch(shown) else _tables().accounts.get(shown.casefold(), shown)
 
 
 def _coded(tables: _Tables, line: str) -> str:
@@ -192,6 +203,7 @@ def _tables() -> _Tables:
 
 def _add(tables: _Tables, data: dict[str, Any]) -> None:
     values = data.pop("values", {})
+    tables.services |= {shown.casefold(): name for shown, name in values.get("services", {}).items()}
     tables.unrendered += values.get("unrendered", [])
     tables.coded |= frozenset(values.get("coded", []))
     tables.accounts |= {name.casefold(): sid for name, sid in values.get("accounts", {}).items()}
@@ -206,6 +218,7 @@ def _add(tables: _Tables, data: dict[str, Any]) -> None:
             event.labels |= {_path(path): name for path, name in known.get("labels", {}).items()}
             event.layouts += [_layout(parts, event, labels) for parts in known.get("layouts", [])]
             event.texts += [_pattern(text) for text in known.get("texts", [])]
+            event.forms |= {name: re.compile(form) for name, form in known.get("forms", {}).items()}
 
 
 def _path(path: str) -> str:

@@ -50,6 +50,8 @@ def message_items(text: str) -> list[MessageItem]:
                 heading = ""
             continue
         indent, label, value = match[1], match[2], line[match.end() :]
+        if number == 0 and value.rstrip().endswith((":", "：")):
+            continue  # A title: "Remote Desktop Services: Session logon succeeded:"
         if not indent and not value.strip() and _has_items_below(lines, number + 1):
             heading, is_open = label, False
             continue
