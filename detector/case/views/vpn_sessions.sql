@@ -15,7 +15,8 @@ WITH marks AS (
     SELECT *, coalesce(site, '') AS site_key, coalesce(device, '') AS device_key,
         row_number() OVER (ORDER BY time, evidence_id, evidence_offset) AS n
     FROM remote_access
-    WHERE outcome <> 'failure' AND time IS NOT NULL AND (kind <> 'authentication' OR outcome = 'success')
+    WHERE outcome <> 'failure' AND time IS NOT NULL
+      AND (kind <> 'authentication' OR outcome = 'success' OR (session_id IS NOT NULL AND account IS NOT NULL))
 ), flagged AS (
     SELECT *, CASE WHEN kind = 'session_start' AND lag(kind) OVER w = 'session_start'
             AND time - lag(time) OVER w <= INTERVAL 60 SECOND AND coalesce(lag(src_ip) OVER w = src_ip, true)
@@ -27,7 +28,7 @@ WITH marks AS (
 ), numbered AS (
     SELECT *, sum(fresh) OVER (PARTITION BY site_key, device_key, account ORDER BY n) AS run FROM flagged
 ), logins AS (
-    SELECT * FROM marks WHERE kind = 'authentication'
+    SELECT * FROM marks WHERE kind = 'authentication' AND outcome = 'success'
 ), begun AS (
     SELECT site_key, device_key, account, min(n) AS n, min(time) AS time, min(site) AS site, min(device) AS device,
         arg_min(account_domain, n) AS account_domain, arg_min(account_original, n) AS account_original,
@@ -46,7 +47,8 @@ WITH marks AS (
         SELECT b.*, l.account AS l_account, l.account_domain AS l_domain, l.account_original AS l_original,
             l.src_ip AS l_ip, coalesce(b.time - l.time <= INTERVAL 5 MINUTE, false) AS near
         FROM begun AS b
-        ASOF LEFT JOIN (SELECT * FROM logins WHERE session_id IS NOT NULL) AS l
+        -- Who asks under this id is who gets in, also where the line does not say how his password was judged.
+        ASOF LEFT JOIN (SELECT * FROM marks WHERE kind = 'authentication' AND session_id IS NOT NULL) AS l
           ON l.site_key = b.site_key AND l.device_key = b.device_key AND l.session_id = b.session_id AND b.n >= l.n
     ) AS b
 ), starts AS (

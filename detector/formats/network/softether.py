@@ -5,7 +5,7 @@
 tables of the source (https://github.com/SoftEtherVPN/SoftEtherVPN, src/bin/hamcore/strtable_en.stb, strtable_ja.stb:
 LS_ server, LH_ hub, LA_ administration). A client is first a connection (`CID-7`): `is attempting to connect` and
 `Successfully authenticated` name its user; then a session (`SID-MAINT-3`): `The new session` names connection, session
-and address, and the end has the session and its bytes. `session_id` is the session's name where a line has it.
+and address, and the end has the session and its bytes. `session_id` is the session's name where a line has it; the name has the user's in capitals.
 """
 
 from __future__ import annotations
@@ -109,6 +109,10 @@ _JAPANESE: tuple[Sentence, ...] = (
 )  # fmt: skip
 _SENTENCES = _ENGLISH + _JAPANESE
 
+#: SID-user-number, SID-user-[L2TP]-number; the server's own sessions are no users'.
+_SESSION_NAME = re.compile(r"SID-(.{1,256}?)(?:-\[[^\]]{1,32}\])?-\d+")
+_NO_USERS = frozenset({"SECURENAT", "LOCALBRIDGE", "BRIDGE", "CASCADE", "L3SW"})
+
 #: What an administrator did: `Administration mode [RPC-1]: User "x" has been created.`
 _ADMINISTRATION = re.compile(
     r"(?:Administration mode|管理モード) \[(?P<rpc>[^\]]*)\](?: \([^)]*\))?: (?P<change>.*)"
@@ -157,9 +161,17 @@ def _parsed(message: str, time: datetime | None, device: str | None, zoneless: b
     head |= columns(found[0].table, fields) | meaning(found[0])
     if found[0].table == "vpn":
         head["vpn_type"] = "softether"
+    if head["event_type"] in ("session_start", "session_end"):
+        head |= _user_of_session(fields)
     if "connection" in fields and "session_id" not in head:
         head["session_id"] = fields["connection"]
     return Parsed(found[0].table, head, fields, zoneless)
+
+
+def _user_of_session(fields: dict[str, str]) -> dict[str, Any]:
+    """Return the user that a session's name has in capitals, as the server names sessions of users."""
+    found = _SESSION_NAME.fullmatch(fields.get("session_id", ""))
+    return columns("vpn", {"user": found[1]}) if found is not None and found[1] not in _NO_USERS else {}
 
 
 def _change(text: str) -> dict[str, Any]:

@@ -31,8 +31,8 @@ def test_sample() -> None:
     assert [(c["event_type"], c["action"], c["outcome"], c.get("user"), c.get("session_id")) for c in rows] == [
         ("tunnel", "create", "success", None, None), ("tunnel", "create", "success", None, "CID-7"),
         ("authentication", "other", "unknown", "maint", "CID-7"), ("authentication", "login", "success", "maint", "CID-7"),
-        ("session_start", "login", "success", None, "SID-MAINT-3"), ("tunnel", "other", "success", None, "SID-MAINT-3"),
-        ("session_end", "logout", "success", None, "SID-MAINT-3"), ("authentication", "login", "failure", "admin", "CID-8"),
+        ("session_start", "login", "success", "MAINT", "SID-MAINT-3"), ("tunnel", "other", "success", None, "SID-MAINT-3"),
+        ("session_end", "logout", "success", "MAINT", "SID-MAINT-3"), ("authentication", "login", "failure", "admin", "CID-8"),
         ("admin", "login", "success", None, "CID-9"), ("config", "create", "success", None, None),
     ]  # fmt: skip
     assert rows[0]["time"] == datetime(2022, 10, 30, 17, 15, 0, 141000, tzinfo=UTC)
@@ -114,6 +114,21 @@ def test_time_wants_a_zone_and_other_programs_are_left_alone() -> None:
         CONTEXT,
     )
     assert relayed is not None and relayed.columns["user"] == "x" and relayed.columns["device"] == "vpn"
+
+
+@pytest.mark.parametrize(
+    ("name", "user"),
+    [
+        ("SID-MAINT-3", "MAINT"),
+        ("SID-TARO-[L2TP]-12", "TARO"),
+        ("SID-A-B-4", "A-B"),
+        ("SID-SECURENAT-1", None),
+        ("odd", None),
+    ],
+)
+def test_sessions_are_named_after_their_users(name: str, user: str | None) -> None:
+    parsed = parse(f'{STAMP}Connection "CID-1": The new session "{name}" has been created.', CONTEXT)
+    assert parsed is not None and parsed.columns.get("user") == user and parsed.columns["session_id"] == name
 
 
 def test_ipsec_clients() -> None:
