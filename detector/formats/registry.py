@@ -12,6 +12,8 @@ from importlib import import_module
 
 from detector.errors import EvidenceError
 from detector.formats.base import UNEXPECTED, Format, fault
+from detector.formats.mapped import mapped_format
+from detector.formats.mapping import Mapping
 
 #: Module below `detector.formats`, each with a module constant FORMAT.
 _MODULES: tuple[str, ...] = (
@@ -37,6 +39,7 @@ _MODULES: tuple[str, ...] = (
     "network.juniper_srx",
     "network.checkpoint",
     "network.sophos",
+    "network.watchguard",
     "network.cisco",
     "network.pulse_ivanti",
     "network.sonicwall",
@@ -82,12 +85,14 @@ def format_named(name: str) -> Format:
     raise KeyError(name)
 
 
-def recognise(head: bytes) -> Format | None:
+def recognise(head: bytes, mappings: tuple[Mapping, ...] = ()) -> Format | None:
     """Return the format of a file that begins with `head`, or None if no reader knows it.
+
+    The mappings of a user are asked first: who wrote them knows the file.
 
     Raises EvidenceError if a recogniser fails on something it did not expect.
     """
-    for entry in formats():
+    for entry in (*map(mapped_format, mappings), *formats()):
         try:
             if entry.recognise(head):
                 return entry

@@ -28,6 +28,7 @@ _DEVICES: tuple[str, ...] = (
     "juniper_srx",
     "checkpoint",
     "sophos",
+    "watchguard",
     "cisco",
     "pulse_ivanti",
     "sonicwall",
