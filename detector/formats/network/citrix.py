@@ -34,10 +34,9 @@ _DATED = re.compile(
 _UNDATED = re.compile(
     r"(?:^|[ :])default +" + _EVENT.replace("(?:default +)?", "") + r" +\d+ : *(?P<text>.*+)"
 )
-_PAIR = re.compile(
-    r"(?:^|- )(username:domainname|[A-Za-z][\w()]{0,40}(?: Time)?):? +(\"[^\"]*\"|.*?)(?= ?- "
-    r"(?:[A-Za-z]|$)|$)"
-)
+#: Some versions write `SessionId: 15- User …`.
+_GLUED = re.compile(r"(?<=\d)- (?=[A-Z])")
+_MAX_JOINED = 16
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _BSD_DATE = re.compile(r"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) {1,2}(\d{1,2}) ")
 _CLOCK = re.compile(r"(\d{1,5}):(\d\d):(\d\d)")
@@ -68,6 +67,26 @@ class _Message(NamedTuple):
 
 
 _Columns = dict[str, Any]
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Return the pairs of `Key value - Key "value - with quotes" - Start Time value`."""
+    if "- " in text.replace(" - ", ""):
+        text = _GLUED.sub(" - ", text)
+    fields: dict[str, str] = {}
+    parts = iter(text.split(" - "))
+    for part in parts:
+        quoted = '"' in part
+        if quoted:
+            joined = 0
+            while part.count('"') % 2 and joined < _MAX_JOINED and (more := next(parts, None)) is not None:
+                part, joined = f"{part} - {more}", joined + 1
+        key, _, value = part.strip().partition(" ")
+        if value[:5] == "Time ":  # Start Time, End Time
+            key, value = f"{key} Time", value[5:]
+        if key[:1].isalpha():
+            fields[key.rstrip(":")] = value.strip().strip('"').strip() if quoted else value.strip()
+    return fields
 
 
 def _end(text: str | None) -> tuple[str | None, int | None]:
@@ -297,7 +316,7 @@ def parse(text: str, context: ReadContext) -> Parsed | None:
         return None  # a word in capitals and a number is too little to tell the device
     # The browser's name comes last and unquoted: what the client wrote there names no keys.
     keys, quote, browser = body.partition('" - Browser ')
-    fields = {key.rstrip(":"): value.strip('"').strip() for key, value in _PAIR.findall(keys + quote[:1])}
+    fields = _pairs(keys + quote[:1])
     if browser:
         fields["Browser"] = browser
     if module:

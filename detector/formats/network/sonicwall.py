@@ -153,16 +153,25 @@ def _meaning(fields: dict[str, str], message: str) -> _Meaning:
     return meaning
 
 
+@lru_cache(maxsize=8192)
+def _clock(text: str) -> tuple[datetime | None, bool]:
+    """Return the time of `2022-10-31 02:15:00` or `2022-10-31 02:15:00 UTC`, and whether it is UTC."""
+    date, _, rest = text.partition(" ")
+    clock, _, zone = rest.partition(" ")
+    found = local_time(date, clock)
+    if found is not None and zone in ("UTC", "GMT", "Z"):
+        return found.replace(tzinfo=UTC), True
+    return found, False
+
+
 def _time(fields: dict[str, str], head: Head, context: ReadContext) -> tuple[datetime | None, bool]:
     """Return the time, and whether it wants a zone: stated UTC, else local time, else the envelope's."""
-    stated: datetime | None = None
-    for name in ("time", "vp_time"):
-        date, _, rest = fields.get(name, "").partition(" ")
-        clock, _, zone = rest.partition(" ")
-        found = local_time(date, clock)
-        if found is not None and zone in ("UTC", "GMT", "Z"):
-            return found.replace(tzinfo=UTC), False
-        stated = stated or found
+    stated, utc = _clock(fields.get("time", ""))
+    if not utc and "vp_time" in fields:
+        other, utc = _clock(fields["vp_time"])
+        stated = other if utc else stated or other
+    if utc:
+        return stated, False
     if stated is None:
         return head.time, False
     if context.time_zone is not None:
