@@ -31,6 +31,10 @@ class SiteError(DetectorError):
     """A site.toml cannot be understood; the message names the key."""
 
 
+class MappingError(DetectorError):
+    """A mapping of a user's own log cannot be understood; the message names file, line and key."""
+
+
 class RuleError(DetectorError):
     """A Sigma rule cannot be loaded or compiled; the message names file and place."""
 

@@ -24,7 +24,7 @@ from detector.case.site import Site, zone_named
 from detector.case.store import Case
 from detector.errors import CaseError, EvidenceError, TimeZoneError
 from detector.formats.base import UNEXPECTED, ReadContext, fault
-from detector.formats.registry import format_named
+from detector.formats.mapping import Mapping
 from detector.sources import Limits, Refusal, expand
 from detector.startup import leave_out_pandas
 
@@ -45,6 +45,8 @@ class IngestOptions:
     parser: Literal["auto", "evtx", "python-evtx"] = "auto"
     workers: int | None = None
     limits: Limits = field(default_factory=Limits)
+    #: Logs that the user describes; those of site.toml are asked after them.
+    mappings: tuple[Mapping, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,12 @@ def ingest(
             refused.append(found)
         else:
             files.append(found)
+    mappings = options.mappings + case.site().mappings
     workers = _workers(options, files)
     with case.locked(), _pool(workers) as run:
         case.remove_leftovers()
         evidence: list[Inspected] = []
-        for result in _inspect_all(files, options.limits, run, progress):
+        for result in _inspect_all(files, options.limits, mappings, run, progress):
             if isinstance(result, Refusal):
                 refused.append(result)
             else:
@@ -226,11 +229,11 @@ def _end_watch(watch: threading.Thread, stopped: connection.Connection) -> None:
 
 
 def _inspect_all(
-    files: list[Path], limits: Limits, run: _Run, progress: Progress
+    files: list[Path], limits: Limits, mappings: tuple[Mapping, ...], run: _Run, progress: Progress
 ) -> Iterator[Inspected | Refusal]:
     """Yield what was found, in order of the files whichever worker was first."""
     results: dict[int, list[Inspected | Refusal]] = {}
-    arguments: list[tuple[object, ...]] = [(path, str(path), limits) for path in files]
+    arguments: list[tuple[object, ...]] = [(path, str(path), limits, mappings) for path in files]
     for done, (index, found) in enumerate(run.each(inspect, arguments), 1):
         results[index] = found
         progress("find", done, len(files), str(files[index]))
@@ -295,7 +298,7 @@ def _context(each: Inspected, site: Site, options: IngestOptions) -> tuple[ReadC
 
     Raises TimeZoneError if it must know one, EvidenceError if it fails.
     """
-    known = format_named(each.format)
+    known = each.known_format
     try:
         needed = known.needs_zone is not None and known.needs_zone(each.head)
     except UNEXPECTED as error:

@@ -12,7 +12,9 @@ from typing import BinaryIO
 from detector.errors import ArchiveError, EvidenceError
 from detector.formats.base import HEAD_BYTES, Format
 from detector.formats.lines import encoding_of
-from detector.formats.registry import recognise
+from detector.formats.mapped import mapped_format
+from detector.formats.mapping import Mapping
+from detector.formats.registry import format_named, recognise
 from detector.formats.windows.evtx import segments as evtx_segments
 from detector.sources import Limits, Member, Refusal, walk
 
@@ -42,6 +44,13 @@ class Inspected:
     modified_ns: int
     #: A member of a zip can be read without reading those before it.
     apart: bool = False
+    #: The user's own mapping by which it is read.
+    mapping: Mapping | None = None
+
+    @property
+    def known_format(self) -> Format:
+        """The format that reads it."""
+        return format_named(self.format) if self.mapping is None else mapped_format(self.mapping)
 
     @property
     def evidence_id(self) -> str:
@@ -49,7 +58,9 @@ class Inspected:
         return self.sha256[:16]
 
 
-def inspect(path: Path, shown: str, limits: Limits) -> list[Inspected | Refusal]:
+def inspect(
+    path: Path, shown: str, limits: Limits, mappings: tuple[Mapping, ...] = ()
+) -> list[Inspected | Refusal]:
     """Hash and recognise one file, or every member of one archive; never raises for bad input."""
     results: list[Inspected | Refusal] = []
     try:
@@ -60,7 +71,7 @@ def inspect(path: Path, shown: str, limits: Limits) -> list[Inspected | Refusal]
                 continue
             member, stream = found
             try:
-                results.append(_inspect_stream(member, stream, modified_ns))
+                results.append(_inspect_stream(member, stream, modified_ns, mappings))
             except (EvidenceError, OSError) as error:
                 results.append(Refusal(member.path, _reason(error)))
         if any(isinstance(each, Inspected) and each.member.name is not None for each in results):
@@ -86,7 +97,9 @@ def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _inspect_stream(member: Member, stream: BinaryIO, modified_ns: int) -> Inspected | Refusal:
+def _inspect_stream(
+    member: Member, stream: BinaryIO, modified_ns: int, mappings: tuple[Mapping, ...]
+) -> Inspected | Refusal:
     digest = hashlib.sha256()
     head = b""
     size = 0
@@ -101,13 +114,13 @@ def _inspect_stream(member: Member, stream: BinaryIO, modified_ns: int) -> Inspe
             head += block[: HEAD_BYTES - len(head)]
         digest.update(block)
         if by_line and size == 0:
-            by_line = _may_be_cut_at_lines(head)
+            by_line = _may_be_cut_at_lines(head, mappings)
         if by_line:
             lines.add(block)
         size += len(block)
     if size == 0:
         return Refusal(member.path, damage or "empty file (0 bytes)")
-    known = recognise(head)
+    known = recognise(head, mappings)
     if known is None:
         return Refusal(member.path, damage or f"format not recognised ({_first_bytes(head)})")
     cuts = lines.cuts if member.name is None else ()
@@ -120,11 +133,12 @@ def _inspect_stream(member: Member, stream: BinaryIO, modified_ns: int) -> Inspe
         _cuts(known, head, size, cuts if member.name is None else None),
         None,
         modified_ns,
+        mapping=next((each for each in mappings if each.name == known.name), None),
     )
 
 
-def _may_be_cut_at_lines(head: bytes) -> bool:
-    known = recognise(head)
+def _may_be_cut_at_lines(head: bytes, mappings: tuple[Mapping, ...]) -> bool:
+    known = recognise(head, mappings)
     return known is not None and known.split_for(head) == "line"
 
 

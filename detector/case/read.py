@@ -15,8 +15,7 @@ from detector.case.inspect import Inspected, modified_time
 from detector.case.journal import ChannelStatistics, ReadSegment, Work
 from detector.case.writer import PartWriter, Statistics
 from detector.errors import ArchiveError, EvidenceError
-from detector.formats.base import UNEXPECTED, Input, Item, ReadContext, fault
-from detector.formats.registry import format_named
+from detector.formats.base import UNEXPECTED, Format, Input, Item, ReadContext, fault
 from detector.sources import Limits, Refusal, walk
 from detector.tables.evidence import ReadWarning
 from detector.tables.windows import EncodedEvents, WindowsRecord
@@ -144,7 +143,7 @@ def _take(segment: Segment, stream: BinaryIO | _ReadablePart, writer: PartWriter
     )
     add_windows, add_encoded, path = writer.add_windows, writer.add_encoded, evidence.member.path
     try:
-        for item in _items(evidence.format, source):
+        for item in _items(evidence.known_format, source):
             if isinstance(item, EncodedEvents):
                 add_encoded(item, site, evidence_id, path)
             elif isinstance(item, WindowsRecord):
@@ -157,13 +156,13 @@ def _take(segment: Segment, stream: BinaryIO | _ReadablePart, writer: PartWriter
         _warn(segment, writer, f"reading stopped: {error}")
 
 
-def _items(name: str, source: Input) -> Iterator[Item]:
+def _items(known: Format, source: Input) -> Iterator[Item]:
     """Yield what a reader yields; what it did not expect ends it with a warning, and ends nothing else."""
     try:
-        yield from format_named(name).read(source)
+        yield from known.read(source)
     except UNEXPECTED as error:
         yield ReadWarning(
-            None, f"reading stopped, the rest of the file is not read: {fault(name, error)}", None
+            None, f"reading stopped, the rest of the file is not read: {fault(known.name, error)}", None
         )
 
 

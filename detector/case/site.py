@@ -11,12 +11,14 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from detector.errors import SiteError, TimeZoneError
+from detector.errors import MappingError, SiteError, TimeZoneError
+from detector.formats.mapping import Mapping, mappings_of
 
 #: The tables that SQL finds, with the columns beside `site`.
 SITE_TABLES: dict[str, tuple[str, ...]] = {
@@ -26,6 +28,7 @@ SITE_TABLES: dict[str, tuple[str, ...]] = {
     "site_windows": ("who", "day", "begins", "ends"),
     "site_reaches": ("vendor", "host"),
     "site_antivirus": ("product",),
+    "site_approvals": ("who", "begins", "ends", "reference"),
 }
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -57,12 +60,19 @@ class Site:
     file_computers: tuple[tuple[str, str], ...] = ()
     #: Products that should be running.
     antivirus: tuple[str, ...] = ()
+    #: (who, begins, ends, reference): visits that the site agreed to; who is a vendor or an account, times
+    #: are ISO 8601 in UTC.
+    approvals: tuple[tuple[str, str, str, str | None], ...] = ()
     stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: Logs that no reader knows: docs/map-your-own-log.md
+    mappings: tuple[Mapping, ...] = ()
 
     def rows(self) -> dict[str, tuple[tuple[str | None, ...], ...]]:
         """Return the rows of each of `SITE_TABLES`."""
         antivirus = tuple((product,) for product in self.antivirus)
-        tables = (self.networks, self.hosts, self.accounts, self.windows, self.reaches, antivirus)
+        tables = (
+            self.networks, self.hosts, self.accounts, self.windows, self.reaches, antivirus, self.approvals,
+        )  # fmt: skip
         return dict(zip(SITE_TABLES, tables, strict=True))
 
     def zone_of(self, path: str) -> ZoneInfo | None:
@@ -115,7 +125,7 @@ def load_site(path: Path) -> Site:
         raise SiteError(f"{path}: {error}") from error
     try:
         return _site(_Table(data, ""))
-    except (SiteError, TimeZoneError) as error:
+    except (SiteError, TimeZoneError, MappingError) as error:
         raise SiteError(f"{path}: {error}") from error
 
 
@@ -194,7 +204,7 @@ class _Table:
 def _site(top: _Table) -> Site:
     top.known(
         "name", "time_zone", "domain", "netbios", "networks", "vendors", "maintenance_windows", "servers",
-        "firewalls", "sources", "accounts", "antivirus", "stages",
+        "firewalls", "sources", "accounts", "antivirus", "stages", "mappings",
     )  # fmt: skip
     vendors = [
         (each.known("name", "networks", "vpn_pools", "accounts", "reaches").needed("name"), each)
@@ -214,7 +224,9 @@ def _site(top: _Table) -> Site:
         file_zones=(*_source_zones(top.tables("sources")), *_file_zones(top.table("firewalls"))),
         file_computers=tuple(_source_computers(top.tables("sources"))),
         antivirus=tuple(top.texts("antivirus")),
+        approvals=tuple(_approval(each, zone) for each in top.tables("approvals")),
         stages={name: stage.plain() for name, stage in top.table("stages").named()},
+        mappings=mappings_of(top.plain().get("mappings")),
     )
 
 
@@ -275,6 +287,26 @@ def _windows(window: _Table, zone: ZoneInfo | None) -> Iterator[tuple[str, str, 
         yield who, day, begins, "24:00"
         if ends != "00:00":
             yield who, _DAYS[(_DAYS.index(day) + 1) % 7], "00:00", ends
+
+
+def _approval(entry: _Table, zone: ZoneInfo | None) -> tuple[str, str, str, str | None]:
+    entry.known("who", "from", "to", "reference")
+    begins, ends = (_moment(entry, key, zone) for key in ("from", "to"))
+    if ends <= begins:
+        raise SiteError(f"{entry.at('to')}: it is not after {entry.at('from')}")
+    return entry.needed("who"), begins.isoformat(), ends.isoformat(), entry.text("reference")
+
+
+def _moment(entry: _Table, key: str, zone: ZoneInfo | None) -> datetime:
+    """Return a time such as "2025-10-28 14:00" as UTC, by the clock of the zone if it states no offset."""
+    text = entry.needed(key)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SiteError(f"{entry.at(key)}: {text!r} is not a time such as 2025-10-28 14:00") from error
+    if time.tzinfo is None and zone is None:
+        raise SiteError(f"{entry.at(key)}: whose clock? Name it with time_zone, such as Asia/Tokyo")
+    return (time if time.tzinfo else time.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _file_zones(firewalls: _Table) -> Iterator[tuple[str, ZoneInfo]]:

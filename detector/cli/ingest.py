@@ -18,6 +18,7 @@ from detector.case.store import Case
 from detector.cli.common import Command, case_option, counted, note, progress_bar
 from detector.cli.exit_codes import EXIT_FAILED, EXIT_INCOMPLETE
 from detector.cli.json_text import json_text
+from detector.formats.mapping import load_mappings
 from detector.report.safe_text import terminal_text
 from detector.sources import Refusal
 
@@ -51,6 +52,14 @@ def evidence_options(command: Command) -> Command:
             type=click.Path(path_type=Path, dir_okay=False),
             metavar="FILE",
             help="A site.toml (networks, vendors, servers …); kept in the case.",
+        ),
+        click.option(
+            "--mapping",
+            "mapping_files",
+            multiple=True,
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="Columns of a log that no reader knows (docs/map-your-own-log.md); may be repeated.",
         ),
         click.option(
             "--parser",
@@ -97,6 +106,7 @@ def ingest_into(
     site_config: Path | None,
     parser: Literal["auto", "evtx", "python-evtx"],
     workers: int | None,
+    mapping_files: tuple[Path, ...] = (),
 ) -> tuple[Case, IngestReport]:
     """Ingest with a progress bar, and make the case if there is none; raises DetectorError.
 
@@ -106,10 +116,11 @@ def ingest_into(
         zone_named(time_zone)
     if site_config is not None:
         load_site(site_config)
+    mappings = tuple(each for path in mapping_files for each in load_mappings(path))
     case = Case.create(case_path)
     if site_config is not None:
         case.set_site(site_config)
-    options = IngestOptions(site=site, time_zone=time_zone, parser=parser, workers=workers)
+    options = IngestOptions(site=site, time_zone=time_zone, parser=parser, workers=workers, mappings=mappings)
     with progress_bar() as progress:
         return case, read_evidence(case, paths, options, progress)
 
