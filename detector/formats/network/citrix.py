@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from detector.formats.base import FIRST_YEAR, LAST_YEAR, ReadContext
@@ -89,6 +90,7 @@ def _pairs(text: str) -> dict[str, str]:
     return fields
 
 
+@lru_cache(maxsize=65536)
 def _end(text: str | None) -> tuple[str | None, int | None]:
     """Split `address:port`; an IPv6 address stands in brackets, or alone."""
     if not text:
@@ -100,6 +102,7 @@ def _end(text: str | None) -> tuple[str | None, int | None]:
     return address(host.strip("[]")), port(tail)
 
 
+@lru_cache(maxsize=8192)
 def _seconds(text: str | None) -> float | None:
     found = _CLOCK.fullmatch(text) if text else None
     if found is None:
@@ -279,16 +282,23 @@ def _date(text: str, head: str) -> tuple[int, int, int] | None:
     return month_first
 
 
+@lru_cache(maxsize=8192)
+def _local(date: str, clock: str, head: str) -> datetime | None:
+    """Return the time without zone (the caller sets it), None if there is no such day."""
+    parts = _date(date, head)
+    try:
+        hour, minute, second = (int(part) for part in clock.split(":"))
+        return datetime(*parts, hour, minute, second) if parts else None  # noqa: DTZ001
+    except ValueError:
+        return None
+
+
 def _time(
     found: re.Match[str], head_text: str, head: Head, context: ReadContext
 ) -> tuple[datetime | None, bool]:
     """Return the time, and whether it wants a zone."""
-    parts = _date(found["date"], head_text)
-    try:
-        hour, minute, second = (int(part) for part in found["time"].split(":"))
-        local = datetime(*parts, hour, minute, second) if parts else None  # noqa: DTZ001 - the zone comes below
-    except ValueError:
-        local = None
+    stamp = _BSD_DATE.search(head_text) if head_text else None
+    local = _local(found["date"], found["time"], stamp[0] if stamp is not None else "")
     if local is None or not FIRST_YEAR <= local.year <= LAST_YEAR:
         return head.time, head.zoneless
     if found["zone"]:
