@@ -37,6 +37,7 @@ _MODULES: tuple[str, ...] = (
     "network.fortigate",
     "network.paloalto",
     "network.juniper_srx",
+    "network.juniper_netscreen",
     "network.checkpoint",
     "network.sophos",
     "network.watchguard",

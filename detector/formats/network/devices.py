@@ -26,6 +26,7 @@ _DEVICES: tuple[str, ...] = (
     "fortigate",
     "paloalto",
     "juniper_srx",
+    "juniper_netscreen",
     "checkpoint",
     "sophos",
     "watchguard",
