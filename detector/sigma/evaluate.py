@@ -35,7 +35,7 @@ BATCH = 200
 #: Bytes of events that are gathered before rules are evaluated.
 _GATHERED = 1 << 26
 #: Events looked at together, in rows and bytes.
-_TOGETHER = (200_000, 1 << 26)
+_TOGETHER = (200_000, 1 << 25)
 
 _KEYS = ("evidence_id", "evidence_offset")
 _TABLE = "sigma_candidates"
@@ -133,7 +133,7 @@ class Evaluator:
     `problems`: rules whose SQL the engine refused. `evaluated`: rules that were evaluated at all.
     `left_out`: (id of a filter, id of a rule) -> events that the filter left out.
     engine: has the views. exact: evaluates gathered events while a view is read; the same engine if the
-    case is so small that results are held whole, which saves planning them twice.
+    case is so small that results are held whole, which saves planning them twice. Not for two threads.
     """
 
     def __init__(self, engine: Engine, exact: Engine, rules: Sequence[CompiledRule]) -> None:

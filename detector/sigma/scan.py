@@ -8,9 +8,11 @@ events, are asked about the events that may match them only; the others about ev
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +39,11 @@ FEW_OF_A_RULE = 20_000
 #: Matches that are held before they are described.
 MANY_MATCHES = 50_000
 
+#: Views that are looked at together, where they have many events. Results do not depend on it.
+WORKERS = 2
+
+#: The log sources of a view, with the rules, by number, to look for there.
+Sources = list[tuple[Provider, list[int]]]
 Progress = Callable[[int, int], None]
 
 
@@ -69,6 +76,15 @@ def scan(
     return _Scan(engine, rules, progress, correlations).run()
 
 
+@dataclass
+class _Found:
+    """What was found in a view: hits, and for correlations provider, rules and events of all matches."""
+
+    evaluator: Evaluator
+    described: list[pa.Table] = field(default_factory=list)
+    counted: list[tuple[Provider, list[str], pa.Table]] = field(default_factory=list)
+
+
 class _Scan:
     def __init__(
         self,
@@ -84,27 +100,60 @@ class _Scan:
         self._progress = progress
         self._counts = self._event_counts()
         self._columns: dict[str, dict[str, str]] = {}
-        self._waiting: dict[str, tuple[Provider, list[Matches]]] = {}
         self._described: list[pa.Table] = []
+        self._problems: dict[int, RuleProblem] = {}
+        self._evaluated: set[int] = set()
+        self._left_out: Counter[tuple[str, str]] = Counter()
 
     def run(self) -> ScanResult:
-        work = list(self._work())
-        total, done = sum(len(indexes) for _, indexes in work), 0
+        work = _by_view(self._work(), self._counts)
+        total, done = sum(len(indexes) for sources in work for _, indexes in sources), 0
+        few = sum(counts.total() for counts in self._counts.values()) <= FEW_EVENTS
         with ExitStack() as closing:
-            few = sum(counts.total() for counts in self._counts.values()) <= FEW_EVENTS
-            exact = self._engine if few else closing.enter_context(Engine())
-            self._evaluator = Evaluator(self._engine, exact, self._rules)
-            for sources in _by_view(work):
-                self._evaluate(exact, sources)
+            found: Iterator[_Found]
+            if few:
+                found = (self._in_view(self._engine, self._engine, sources) for sources in work)
+            else:
+                found = closing.enter_context(self._side_by_side(work))
+            for sources, each in zip(work, found, strict=True):
+                self._take(each)
                 done += sum(len(indexes) for _, indexes in sources)
                 if self._progress is not None:
                     self._progress(done, total)
-            for view in list(self._waiting):
-                self._describe(exact, view)
         return self._result()
 
+    @contextmanager
+    def _side_by_side(self, work: Sequence[Sources]) -> Iterator[Iterator[_Found]]:
+        """Give what is found in each view, in order; as many views as `WORKERS` are looked at together."""
+        engines: SimpleQueue[tuple[Engine, Engine]] = SimpleQueue()
+
+        def look(sources: Sources) -> _Found:
+            reading, exact = engines.get()
+            try:
+                return self._in_view(reading, exact, sources)
+            finally:
+                engines.put((reading, exact))
+
+        with ExitStack() as closing:
+            pairs = [
+                (closing.enter_context(self._engine.beside()), closing.enter_context(Engine()))
+                for _ in range(WORKERS)
+            ]
+            for pair in pairs:
+                engines.put(pair)
+            pool = closing.enter_context(ThreadPoolExecutor(WORKERS, "scan"))
+            waiting = [pool.submit(look, sources) for sources in work]
+            try:
+                yield (each.result() for each in waiting)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for pair in pairs:
+                    for engine in pair:
+                        engine.interrupt()
+                raise
+
     def _result(self) -> ScanResult:
-        problems = self._evaluator.problems
+        problems = self._problems
         found = pa.concat_tables([schema(HIT_COLUMNS).empty_table(), *self._described])
         if problems:
             # What the engine refuses to evaluate on some events only is no result.
@@ -116,49 +165,62 @@ class _Scan:
         return ScanResult(
             found.combine_chunks(),
             (*(problems[index] for index in sorted(problems)), *self._not_run),
-            len(self._evaluator.evaluated),
-            dict(self._evaluator.left_out),
+            len(self._evaluated),
+            dict(self._left_out),
         )
 
-    def _evaluate(self, exact: Engine, sources: Sequence[tuple[Provider, list[int]]]) -> None:
-        """Look for rules in the log sources of a view; hand what matches on."""
-        counted: list[tuple[Provider, list[str], pa.Table]] = []
-        for provider, matches in self._matches(sources):
-            ids = np.array([self._rules[index].id for index in matches.rules], dtype=object)
-            if self._correlator is not None:
-                keys = matches.events.select(["evidence_id", "evidence_offset"])
-                counted.append((provider, ids.tolist(), keys.take(pa.array(matches.rows))))
-            shown = np.array([each not in self._silent for each in ids], dtype=np.bool_)
-            kept = Matches(matches.rules[shown], matches.rows[shown], matches.events)
-            waiting = self._waiting.setdefault(provider.view, (provider, []))[1]
-            waiting.append(kept)
-            if sum(len(each.rules) for each in waiting) >= MANY_MATCHES:
-                self._describe(exact, provider.view)
+    def _take(self, found: _Found) -> None:
+        """Add what was found in a view to the rest."""
+        self._described += found.described
+        self._problems = found.evaluator.problems | self._problems
+        self._evaluated |= found.evaluator.evaluated
+        self._left_out.update(found.evaluator.left_out)
         if self._correlator is not None:
-            for provider, rules, keys in counted:
+            for provider, rules, keys in found.counted:
                 evidence, offsets = (keys[name].combine_chunks() for name in keys.column_names)
                 self._correlator.add(provider, rules, evidence, offsets)
 
-    def _matches(self, sources: Sequence[tuple[Provider, list[int]]]) -> Iterator[tuple[Provider, Matches]]:
+    def _in_view(self, engine: Engine, exact: Engine, sources: Sources) -> _Found:
+        """Look for rules in the log sources of a view.
+
+        engine: has the view. exact: evaluates gathered events, and describes matches.
+        """
+        found = _Found(Evaluator(engine, exact, self._rules))
+        waiting: list[Matches] = []
+        for provider, matches in self._matches(found.evaluator, sources):
+            ids = np.array([self._rules[index].id for index in matches.rules], dtype=object)
+            if self._correlator is not None:
+                keys = matches.events.select(["evidence_id", "evidence_offset"])
+                found.counted.append((provider, ids.tolist(), keys.take(pa.array(matches.rows))))
+            shown = np.array([each not in self._silent for each in ids], dtype=np.bool_)
+            waiting.append(Matches(matches.rules[shown], matches.rows[shown], matches.events))
+            if sum(len(each.rules) for each in waiting) >= MANY_MATCHES:
+                found.described.append(self._described_hits(exact, provider, waiting))
+                waiting = []
+        if waiting:
+            found.described.append(self._described_hits(exact, sources[0][0], waiting))
+        return found
+
+    def _matches(self, evaluator: Evaluator, sources: Sources) -> Iterator[tuple[Provider, Matches]]:
         """Yield what matches in a view."""
         split = [(provider, *self._split(provider, indexes)) for provider, indexes in sources]
         asked = [Asked(provider, some, self._ids(provider)) for provider, some, _ in split if some]
         if asked:
-            yield from self._evaluator.of_some(asked)
+            yield from evaluator.of_some(asked)
         for provider, _, every in split:
-            for matches in self._evaluator.of_all(provider, every):
+            usable = [index for index in every if index not in evaluator.problems]
+            for matches in evaluator.of_all(provider, usable):
                 yield provider, matches
 
     def _split(self, provider: Provider, indexes: list[int]) -> tuple[list[int], list[int]]:
         """Return the rules that can match, by whether they are asked about some events or all."""
-        usable = [index for index in indexes if index not in self._evaluator.problems]
         if provider.source.kind != "windows":
-            return [], usable
+            return [], indexes
         ids = self._ids(provider)
         counts = self._counts[provider.view]
         some: list[int] = []
         every: list[int] = []
-        for index in usable:
+        for index in indexes:
             need = self._rules[index].need
             if may_match(need, ids):
                 few = sum(counts[number] for number in event_ids_of(need, ids)) <= FEW_OF_A_RULE
@@ -169,7 +231,7 @@ class _Scan:
         """Return the matches of correlations; one of a rule that failed is a problem."""
         if self._correlator is None:
             return schema(HIT_COLUMNS).empty_table()
-        failed = {self._rules[index].id for index in self._evaluator.problems}
+        failed = {self._rules[index].id for index in self._problems}
         for each in self._correlations:
             broken = next((member.id for member in each.members if member.id in failed), None)
             if broken is not None:
@@ -230,9 +292,8 @@ class _Scan:
         ids = frozenset(self._counts.get(provider.view, ()))
         return ids.intersection(provider.source.event_ids) if provider.source.event_ids else ids
 
-    def _describe(self, exact: Engine, view: str) -> None:
-        """Make hits of the matches that wait."""
-        provider, matches = self._waiting.pop(view)
+    def _described_hits(self, exact: Engine, provider: Provider, matches: Sequence[Matches]) -> pa.Table:
+        """Return the hits that matches of a view are."""
         which, told = hits_of(exact, provider, matches)
         numbers, places = np.unique(which, return_inverse=True)
         rules = [self._rules[number] for number in numbers]
@@ -242,7 +303,7 @@ class _Scan:
             "level": [rule.level for rule in rules],
             "tags": [list(rule.tags) for rule in rules],
             "step": [step_of(rule.tags) for rule in rules],
-            "table": [view] * len(rules),
+            "table": [provider.view] * len(rules),
         }
         columns = [
             pa.chunked_array([pa.array(given[name], kind).take(pa.array(places))])
@@ -252,12 +313,13 @@ class _Scan:
             else pa.nulls(told.num_rows, kind)
             for name, kind in HIT_COLUMNS.items()
         ]
-        self._described.append(pa.table(columns, schema=schema(HIT_COLUMNS)))
+        return pa.table(columns, schema=schema(HIT_COLUMNS))
 
 
-def _by_view(work: Sequence[tuple[Provider, list[int]]]) -> list[list[tuple[Provider, list[int]]]]:
-    """Return the log sources of each view, in order."""
-    found: dict[str, list[tuple[Provider, list[int]]]] = defaultdict(list)
+def _by_view(work: Iterable[tuple[Provider, list[int]]], counts: Mapping[str, Counter[int]]) -> list[Sources]:
+    """Return the log sources of each view, those of the largest views first, since they take longest."""
+    found: dict[str, Sources] = defaultdict(list)
     for provider, indexes in work:
         found[provider.view].append((provider, indexes))
-    return list(found.values())
+    sizes = {view: counts[view].total() if view in counts else 0 for view in found}
+    return [found[view] for view in sorted(found, key=lambda view: (-sizes[view], view))]

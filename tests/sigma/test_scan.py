@@ -309,8 +309,10 @@ def test_many_events_are_read_in_pieces_with_the_same_result(monkeypatch: pytest
         (evaluate, "BATCH", 1),
     ):
         monkeypatch.setattr(module, name, value)
-    pieces = scan(windows_engine(events), rules)
-    assert pieces.hits.equals(whole.hits)
+    for workers in (1, 2, 3):
+        monkeypatch.setattr(scan_module, "WORKERS", workers)
+        pieces = scan(windows_engine(events), rules)
+        assert pieces.hits.equals(whole.hits)
     expected = [
         sum(number % 7 == 3 for number in range(400)),
         sum(number % 3 == 1 for number in range(400)),
