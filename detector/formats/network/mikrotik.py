@@ -36,8 +36,10 @@ _FIRST = (
     "poe-out|ppp|pppoe|pptp|ptp|queue|radius|radvd|raw|read|rip|route|rsvp|script|sertcp|simulator|smb|snmp|ssh|sstp|"
     "stp|system|telephony|tftp|timer|tr069|ups|upnp|watchdog|web-proxy|wireguard|wireless|wifi|write"
 )
-_TOPICS = re.compile(rf"(?<![^ >])(?P<topics>(?:{_FIRST})(?:,!?[a-z][a-z0-9-]*)+):? +(?=\S)")
-_SEVERITY = re.compile(r",(info|error|warning|critical|debug)(?=,|$)")
+_TOPICS = re.compile(
+    rf"(?P<topics>(?:{_FIRST})(?:,!?[a-z][a-z0-9-]*)*?,(?P<level>info|error|warning|critical|debug)(?:,[a-z][a-z0-9-]*)*):? +(?=\S)"
+)
+_LEVELS = (",info", ",error", ",warning", ",critical", ",debug")
 _PACKET = re.compile(
     r"(?P<chain>[\w-]+): in:(?P<in>\([^)]*\)|\S+) out:(?P<out>\([^)]*\)|[^\s,]+),?(?P<state>[^>]{0,160}?) proto "
     r"(?P<protocol>[\w-]+)(?: \((?P<flags>[^)]*)\))?, (?P<source>\S+?)->(?P<destination>[^\s,]+),(?P<more>.*)"
@@ -80,19 +82,33 @@ def parse(text: str, context: ReadContext) -> Parsed | None:
     """Read one line."""
     if len(text) > MAX_SENTENCE:
         return None
-    topics = _TOPICS.search(text, 0, 512)
-    if topics is not None and _SEVERITY.search(topics["topics"]) is None:
-        topics = None
+    topics = _topics(text)
     if topics is None:
         return _without_topics(text, context)
     names = topics["topics"].split(",")
     message = text[topics.end() :].rstrip()
     fields = {"topics": topics["topics"]}
-    level = _SEVERITY.search(topics["topics"])
     head = _head(text[: topics.start()], message, context)
-    if level is not None:
-        head.columns["level"] = level[1]
+    head.columns["level"] = topics["level"]
     return _said(names, message, head, fields)
+
+
+def _topics(text: str) -> re.Match[str] | None:
+    """Find the topics: the first word in which a severity stands behind a comma."""
+    ends = [at for level in _LEVELS if (at := text.find(level, 0, 512)) > 0]
+    if not ends:
+        return None
+    at = min(ends)
+    begin = max(text.rfind(" ", 0, at), text.rfind(">", 0, at)) + 1
+    return _TOPICS.match(text, begin)
+
+
+def _packet(text: str) -> re.Match[str] | None:
+    """Find a packet by its chain: `forward: in:ether1 out:…`."""
+    at = text.find(": in:", 0, 1024)
+    return (
+        _PACKET.match(text, text.rfind(" ", 0, at) + 1, at + 1024) if at > 0 and " proto " in text else None
+    )
 
 
 def _head(before: str, message: str, context: ReadContext) -> Parsed:
@@ -105,7 +121,7 @@ def _head(before: str, message: str, context: ReadContext) -> Parsed:
 def _said(names: list[str], message: str, head: Parsed, fields: dict[str, str]) -> Parsed:
     """Say what a message under these topics means."""
     result = head.columns
-    packet = _PACKET.search(message, 0, 1024) if " proto " in message else None
+    packet = _packet(message)
     if packet is not None:
         fields |= {key: value for key, value in packet.groupdict().items() if value}
         return Parsed("firewall", result | _traffic(message[: packet.start()], fields), fields, head.zoneless)
@@ -127,7 +143,7 @@ def _said(names: list[str], message: str, head: Parsed, fields: dict[str, str]) 
 
 def _without_topics(text: str, context: ReadContext) -> Parsed | None:
     """Read a packet, or an administrator's login, that has no topics before it."""
-    begin = _PACKET.search(text, 0, 1024) if " in:" in text and " out:" in text else None
+    begin = _packet(text)
     if begin is not None:
         envelope, zoneless = opened_head(text[: begin.start()], context)
         head = heading(envelope.time, envelope.host, "MikroTik", "RouterOS")
@@ -199,13 +215,7 @@ def _endpoint(text: str) -> tuple[str | None, int | None]:
 
 def sure(text: str) -> bool:
     """Tell a RouterOS line by its topics, or by the form of a packet."""
-    return len(text) <= MAX_SENTENCE and (
-        (" in:" in text and _PACKET.search(text, 0, 1024) is not None)
-        or (
-            (topics := _TOPICS.search(text, 0, 512)) is not None
-            and _SEVERITY.search(topics["topics"]) is not None
-        )
-    )
+    return len(text) <= MAX_SENTENCE and (_packet(text) is not None or _topics(text) is not None)
 
 
 _MARKS = (" in:", ",info", ",error", ",warning", ",critical", ",debug", " via ")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -20,6 +20,10 @@ MAX_SENTENCE = 16384
 
 #: An envelope with its tag is not longer, in characters.
 _MAX_HEAD = 256
+
+#: A line's own time to the fraction of a second, if it is the only one before the message.
+_FRACTION = re.compile(r"(?:<\d{1,3}>)?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.(\d{1,9})(?!\d)")
+_CLOCK = re.compile(r"\d\d:\d\d:\d\d")
 
 #: With this context every time that a line states is found, whatever the zone and the year.
 _ANY_TIME = ReadContext(time_zone=UTC, reference_time=datetime(2100, 1, 1, tzinfo=UTC))
@@ -111,7 +115,15 @@ def opened(text: str, context: ReadContext) -> tuple[Envelope, bool]:
 
 def opened_head(head: str, context: ReadContext) -> tuple[Envelope, bool]:
     """Open the envelopes in what stands before a message; its lines of one second need it once."""
-    return _open_head(head, context.time_zone, context.reference_time)
+    exact = _FRACTION.match(head)
+    if exact is None or _CLOCK.search(head, exact.end()) is not None:
+        return _open_head(head, context.time_zone, context.reference_time)
+    whole = head[: exact.start(1) - 1] + head[exact.end(1) :]
+    envelope, zoneless = _open_head(whole, context.time_zone, context.reference_time)
+    if envelope.time is None:
+        return envelope, zoneless
+    micro = int(exact[1][:6].ljust(6, "0"))
+    return envelope._replace(time=envelope.time + timedelta(microseconds=micro)), zoneless
 
 
 @lru_cache(maxsize=8192)
