@@ -25,7 +25,8 @@ _PREFIXES = (
 )  # fmt: skip
 #: `RT_FLOW_SESSION_CREATE [junos@…`, `RT_FLOW_SESSION_CREATE: session created …`; `_LS`: of a logical system.
 _NAME = re.compile(
-    rf"(?<![\w.\-%/])((?:{'|'.join(_PREFIXES)})_[A-Z][A-Z0-9_]*+)(?:(:) |(?: (?=\[)))(?:\[(?:junos@[\d.]+ )?)?"
+    rf"(?<![\w.\-%/])((?:{'|'.join(_PREFIXES)})_[A-Z][A-Z0-9_]*+)(?:(:) |(?: (?=\[)))"
+    r"(?:\[(?:junos@[\d.]+ )?)?"
 )
 _KMD = re.compile(r"(?<![\w.\-])(?:kmd|iked)(?:\[\d+\]:| \d+ \S+ -| - - -) (?=IKE |IPSec )")
 _FILTER = re.compile(

@@ -282,12 +282,11 @@ def _old_globalprotect(event: str, text: str, columns: dict[str, Any]) -> None:
     columns["outcome"] = outcome = _text_outcome(event, text)
     if "-auth-" in event:
         columns |= {"event_type": "authentication", "action": "login"}
-    elif event.startswith("globalprotectgateway-regist"):
-        # The text calls it the user's login; a success stands for the session's beginning.
-        columns |= {
-            "event_type": "session_start" if outcome == "success" else "authentication",
-            "action": "login",
-        }
+    elif event.startswith(("globalprotectgateway-regist", "globalprotectgateway-config-")):
+        # The user's login, as the text calls it, and what the client was given, the address above all: both
+        # say of a session that it begins, a moment apart.
+        good = outcome == "success"
+        columns |= {"event_type": "session_start" if good else "authentication", "action": "login"}
     elif event.startswith("globalprotectgateway-logout"):
         columns |= {"event_type": "session_end", "action": "logout"}
     elif event.startswith("globalprotectgateway"):

@@ -190,7 +190,7 @@ def test_globalprotect_before_9_1() -> None:
         "globalprotect", "globalprotectgateway-config-succ",
         "GlobalProtect gateway client configuration generated. User name: bob, Private IP: 10.1.0.7, Client version: 4.1.0-98, Device name: PC7.",
     )  # fmt: skip
-    assert config.columns["event_type"] == "tunnel" and config.columns["assigned_ip"] == "10.1.0.7"
+    assert config.columns["event_type"] == "session_start" and config.columns["assigned_ip"] == "10.1.0.7"
     assert config.columns["client"] == "4.1.0-98"
     end = _system(
         "globalprotect", "globalprotectgateway-logout-succ",
