@@ -83,8 +83,9 @@ each_rule = pytest.mark.parametrize("path", PATHS, ids=[path.stem for path in PA
 
 
 def source_of(path: Path) -> str:
+    """Return the category of a rule; its service if that is all it has, or leaves one log of the category."""
     logsource = rule(path)["logsource"]
-    return str(logsource.get("category") or logsource.get("service"))
+    return str(logsource.get("service") or logsource.get("category"))
 
 
 def values(node: Any) -> list[str]:
