@@ -48,6 +48,7 @@ _MODULES: tuple[str, ...] = (
     "network.citrix",
     "network.iptables",
     "network.yamaha_rtx",
+    "network.zeek",
     # Any vendor may write these: behind the vendors' own.
     "network.huawei_usg",
     "network.cef",

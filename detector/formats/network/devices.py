@@ -43,6 +43,7 @@ _DEVICES: tuple[str, ...] = (
     "softether",
     "wireguard",
     "mikrotik",
+    "zeek",
     # Any vendor may write these.
     "huawei_usg",
     "cef",
