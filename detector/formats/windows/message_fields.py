@@ -26,6 +26,7 @@ from detector.formats.windows.message_lines import MessageItem, message_items
 
 _FOLDER = Path(__file__).parent / "messages"
 _SID = re.compile(r"S-1-\d+(-\d+)*", re.IGNORECASE)
+_HEX = re.compile(r"0x[0-9A-F]+", re.IGNORECASE)
 _PLACE = re.compile(r"\{(\w+|~)([*#]?)\}")
 _KINDS = {"#": r"\d{1,10}", "*": r"[\s\S]*"}
 #: Fields that hold a document of many lines.
@@ -83,8 +84,8 @@ def event_fields(provider: str, event_id: int, message: str) -> Fields:
 def _of_text(match: re.Match[str]) -> Fields:
     """Return the fields of a message that is a sentence; numbered places are values without a name.
 
-    Of a service the sentence has only the name for people; 7040 of the Service Control Manager has its own name
-    too (param4), which is put beside it where it is known.
+    Of a service a sentence has only the name for people. The event of a changed start type (7040) has the
+    service's own name too (param4), which is put beside it where it is known.
     """
     pairs: list[tuple[str, str]] = []
     for name, value in sorted(match.groupdict().items()):
@@ -158,6 +159,8 @@ def _value(tables: _Tables, name: str, value: str) -> str:
     if name.endswith("Sid") or name == "MandatoryLabel":
         return account_sid(value)
     value = value.rstrip("\t") if "\n" not in value else value
+    if _HEX.fullmatch(value):
+        return value.lower()  # Windows 10 shows 0x3E7, the event has 0x3e7.
     if name.endswith(("PrivilegeList", "AccessReason")):
         value = value.lstrip("\r\n\t ")
     if name in tables.coded:

@@ -1,7 +1,7 @@
 """Turns events into the CSV that Event Viewer would save of them, with message texts of Windows.
 
-The texts in `ja.txt` and `en.txt` are whole messages with places for values; nothing of the product's tables is
-used. What Event Viewer does is done here too: SIDs are shown as account names, codes (%%1833) as texts.
+The texts in `ja.txt` and `en.txt` are whole messages with places for values; nothing of the product's tables
+is used. What Event Viewer does is done here too: SIDs are shown as account names, codes (%%1833) as texts.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,8 @@ from detector.tables.windows import SYSTEM_COLUMNS
 
 _PLACE = re.compile(r"\{([^{}]+)\}")
 _SYSTEM = list(SYSTEM_COLUMNS)
+#: Names of the first column, by which a header is told.
+_FIRST = ("レベル", "キーワード", "Level", "Keywords", "Ebene")
 
 #: Accounts that every Windows shows by name.
 _NAMES = {
@@ -40,6 +42,7 @@ class Language(NamedTuple):
     """What differs between the languages, beside the messages."""
 
     header: list[str]
+    user: str
     time: str
     levels: dict[int, str]
     codes: dict[str, str]
@@ -48,6 +51,7 @@ class Language(NamedTuple):
 LANGUAGES = {
     "ja": Language(
         ["レベル", "日付と時刻", "ソース", "イベント ID", "タスクのカテゴリ"],
+        "ユーザー",
         "%Y/%m/%d %H:%M:%S",
         {0: "情報", 1: "重大", 2: "エラー", 3: "警告", 4: "情報", 5: "詳細"},
         {
@@ -58,6 +62,7 @@ LANGUAGES = {
     ),
     "en": Language(
         ["Level", "Date and Time", "Source", "Event ID", "Task Category"],
+        "User",
         "%m/%d/%Y %I:%M:%S %p",
         {0: "Information", 1: "Critical", 2: "Error", 3: "Warning", 4: "Information", 5: "Verbose"},
         {
@@ -81,7 +86,28 @@ def texts(language: str) -> dict[tuple[str, int], str]:
     return found
 
 
-def message(system: dict[str, Any], fields: dict[str, str | None], language: str) -> str:
+Event = tuple[tuple[Any, ...], tuple[str, ...], Sequence[str | None]]
+
+
+def accounts(events: Iterable[Event]) -> dict[str, str]:
+    """Return the names of accounts by SID, as a machine of the domain resolves them."""
+    found = dict(_NAMES)
+    for _, names, values in events:
+        fields = dict(zip(names, values, strict=True))
+        for sid, prefix in (
+            ("TargetUserSid", "Target"),
+            ("SubjectUserSid", "Subject"),
+            ("TargetSid", "Target"),
+        ):
+            user, domain = fields.get(f"{prefix}UserName"), fields.get(f"{prefix}DomainName")
+            if user and domain and str(fields.get(sid)).startswith("S-1-5-21-"):
+                found.setdefault(str(fields[sid]), f"{domain}\\{user}")
+    return found
+
+
+def message(
+    system: dict[str, Any], fields: dict[str, str | None], language: str, known: dict[str, str]
+) -> str:
     """Return the message that Windows shows of an event."""
     text = texts(language).get((system["Provider_Name"], system["EventID"]))
     if text is None:
@@ -95,7 +121,7 @@ def message(system: dict[str, Any], fields: dict[str, str | None], language: str
         else:
             shown = fields.get(name) or fields.get(f"EventData_{name}") or ""
         if name.endswith("Sid"):
-            return _account(shown, name, fields)
+            return known.get(shown, shown)
         if name == "MandatoryLabel":
             return _LABELS.get(shown, shown)
         codes = LANGUAGES[language].codes
@@ -104,21 +130,10 @@ def message(system: dict[str, Any], fields: dict[str, str | None], language: str
     return _PLACE.sub(value, text).replace("\r\n", "\n")
 
 
-def _account(sid: str, name: str, fields: dict[str, str | None]) -> str:
-    """Return a SID as Event Viewer shows it: by the name of the account, which the event often has too."""
-    prefix = name.removesuffix("UserSid").removesuffix("Sid")
-    user, domain = fields.get(f"{prefix}UserName"), fields.get(f"{prefix}DomainName")
-    if not sid.startswith("S-1-5-21-"):
-        return _NAMES.get(sid, sid)
-    return f"{domain}\\{user}" if user and domain else sid
-
-
 def rows(
-    events: Iterable[tuple[tuple[Any, ...], tuple[str, ...], Iterable[str | None]]],
-    language: str,
-    zone: ZoneInfo,
+    events: Iterable[Event], language: str, zone: ZoneInfo, known: dict[str, str], user: bool = False
 ) -> list[list[str]]:
-    """Return the rows of events, newest first, behind the header."""
+    """Return the rows of events, newest first, behind the header; `user`: with the column of the user."""
     told = LANGUAGES[language]
     found = []
     for values, names, data in events:
@@ -126,21 +141,24 @@ def rows(
         time: datetime = system["TimeCreated"].astimezone(zone)
         shown = time.strftime(told.time)
         level = told.levels[system["Level"] or 0]
-        text = message(system, dict(zip(names, data, strict=True)), language)
-        row = [level, shown, system["Provider_Name"], str(system["EventID"]), "", text]
+        text = message(system, dict(zip(names, data, strict=True)), language, known)
+        row = [level, shown, system["Provider_Name"], str(system["EventID"]), ""]
+        if user:
+            row.append(known.get(system["Security_UserID"] or "", system["Security_UserID"] or "N/A"))
+        row.append(text)
         found.append((time, system["EventRecordID"] or 0, row))
     found.sort(key=lambda item: item[:2], reverse=True)
-    return [told.header, *(row for _, _, row in found)]
+    return [told.header + ([told.user] if user else []), *(row for _, _, row in found)]
 
 
 def csv_of(table: list[list[str]], delimiter: str = ",") -> str:
     """Return rows as Event Viewer writes them: only the message in quotes, always, and CRLF."""
     out = io.StringIO()
     plain = csv.writer(out, delimiter=delimiter, lineterminator="")
-    for row in table:
-        plain.writerow(row[:5])
-        if len(row) > 5:
-            quoted = row[5].replace('"', '""').replace("\n", "\r\n")
+    for number, row in enumerate(table):
+        plain.writerow(row if number == 0 and row[0] in _FIRST else row[:-1])
+        if not (number == 0 and row[0] in _FIRST):
+            quoted = row[-1].replace('"', '""').replace("\n", "\r\n")
             out.write(f'{delimiter}"{quoted}"')
         out.write("\r\n")
     return out.getvalue()
