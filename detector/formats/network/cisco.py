@@ -1,8 +1,8 @@
 """Cisco ASA, Firepower Threat Defense, PIX and FWSM: `%ASA-6-302013: text`, and the events of FTD.
 
-The message number says what a line means (`cisco_traffic`, `cisco_vpn`, `cisco_admin`); a number that is not
-known gives a record of type `system` with the text. Some collectors cut off `%ASA-…:`: lines that begin with
-the `Group <…> User <…> IP <…>` of the VPN messages are read all the same.
+The message number says what a line means (`cisco_traffic`, `cisco_vpn`, `cisco_admin`); a number that is
+not known gives a record of type `system` with the text. Some collectors cut off `%ASA-…:`: lines that begin
+with the `Group <…> User <…> IP <…>` of the VPN messages are read all the same.
 """
 
 from __future__ import annotations

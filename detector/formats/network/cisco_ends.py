@@ -1,5 +1,4 @@
-"""What all messages of Cisco's firewalls share: ends of a connection, users, and what a message number
-means."""
+"""What all messages of Cisco's firewalls share: ends of a connection, users, meanings of numbers."""
 
 from __future__ import annotations
 
@@ -82,8 +81,7 @@ def user_of(text: str | None) -> tuple[str | None, str | None, str | None]:
     """Return (original, name, domain) of a user as identity firewall writes it.
 
     `LOCAL\\corp\\user, 9999:tag` is user `user` of `corp` with a security group tag. `LOCAL` says that the
-    user
-    came in by VPN, it is no domain. A name of asterisks is one that the device hides: not a name.
+    user came in by VPN, it is no domain. A name of asterisks is one that the device hides: not a name.
     """
     original = _SECURITY_GROUP.sub("", text).strip() if text else ""
     if not original or original.startswith("type "):

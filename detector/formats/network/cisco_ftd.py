@@ -1,8 +1,8 @@
 """Security events of Firepower Threat Defense (430001 to 430005), as `Name: value, Name: value`.
 
 Source: Cisco Secure Firewall Threat Defense Syslog Messages, "Security Event Syslog Messages"
-(https://www.cisco.com/c/en/us/td/docs/security/firepower/Syslogs/b_fptd_syslog_guide.html). 430001 intrusion,
-430002 and 430003 connection at its begin and end, 430004 file, 430005 malware.
+(https://www.cisco.com/c/en/us/td/docs/security/firepower/Syslogs/b_fptd_syslog_guide.html). 430001
+intrusion, 430002 and 430003 connection at its begin and end, 430004 file, 430005 malware.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Connections and packets in messages of Cisco's firewalls, by message number.
 
 Source: Cisco Secure Firewall ASA Series Syslog Messages
-(https://www.cisco.com/c/en/us/td/docs/security/asa/syslog/b_syslog.html). In 302013 to 302021 the foreign end
-stands first whoever began: `inbound` says that it did, `outbound` that the second one did.
+(https://www.cisco.com/c/en/us/td/docs/security/asa/syslog/b_syslog.html). In 302013 to 302021 the foreign
+end stands first whoever began: `inbound` says that it did, `outbound` that the second one did.
 """
 
 from __future__ import annotations

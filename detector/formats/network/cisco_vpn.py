@@ -1,8 +1,8 @@
 """Remote access in messages of Cisco's firewalls: AnyConnect, WebVPN, IPsec, and who was authenticated.
 
 One AnyConnect login writes a line for the judged password (113004, 113012), one for the parent session
-(113039), some for each tunnel (722022, 722033, 722034) and one for the address assigned (722051); at its end
-tunnels close (722023, 722037), and 113019 states duration and bytes.
+(113039), some for each tunnel (722022, 722033, 722034) and one for the address assigned (722051); at its
+end tunnels close (722023, 722037), and 113019 states duration and bytes.
 """
 
 from __future__ import annotations
@@ -133,8 +133,7 @@ def _aaa_user(message: str, columns: dict[str, Any], fields: dict[str, str]) -> 
 
 
 def _aaa(message: str, columns: dict[str, Any], fields: dict[str, str]) -> None:
-    """Read what an AAA server or the local database said. Of whom: a VPN user or an administrator, is not
-    there."""
+    """Read what an AAA server or the local database said, be it of a VPN user or of an administrator."""
     _aaa_user(message, columns, fields)
     if (server := _AAA_SERVER.search(message)) is not None:
         fields["server"] = server["server"]

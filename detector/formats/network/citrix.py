@@ -1,12 +1,10 @@
-"""Citrix ADC and Gateway (NetScaler): audit messages `date host engine : MODULE EVENT number : Key value -
-…`.
+"""Citrix ADC and Gateway (NetScaler): audit messages of logins, sessions, flows and commands.
 
-Sources: CTX200891 and CTX550269 (logins, ICA sessions), "NetScaler Syslog Message Reference", recordings. The
-date stands in one of three orders (`set audit syslogParams -dateFormat`): by year, or by month or day first;
-what
-cannot be told from the numbers is told by the envelope's date, else it is the default, the month. Without
-`GMT`
-the time is local. `Total_bytes_send` is taken as what the client sent: recordings of downloads have it small.
+`date host engine : MODULE EVENT number : Key value - Key value`. Sources: CTX200891 and CTX550269 (logins,
+ICA sessions), recordings. The date stands in one of three orders (`set audit syslogParams -dateFormat`): by
+year, or by month or day first; what cannot be told from the numbers is told by the envelope's date, else it
+is the default, the month. Without `GMT` the time is local. `Total_bytes_send` is taken as what the client
+sent: recordings of downloads have it small.
 """
 
 from __future__ import annotations

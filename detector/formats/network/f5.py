@@ -1,12 +1,9 @@
-"""F5 BIG-IP: Access Policy Manager (APM) above all, its access lists, administrators, and Telemetry
-Streaming.
+"""F5 BIG-IP: access policies (APM) above all, access lists, administrators, Telemetry Streaming.
 
 `process[pid]: 01490549:5: /Common/profile:Common:session: text`. APM spreads a login over lines that share
-the
-session id: 01490500 has the client's address, 01490010 and 01490017 the user, 01490102 the policy's verdict,
-01490549 the address assigned, 01490521 the bytes, 01490501 and 01490502 the end. A line says here what it
-says
-alone; views join them by `session_id`. Numbers and texts: recordings, and F5 K52423344, K45423041.
+the session id: 01490500 has the client's address, 01490010 and 01490017 the user, 01490102 the policy's
+verdict, 01490549 the address assigned, 01490521 the bytes, 01490501 and 01490502 the end. A line says here
+what it says alone; views join them by `session_id`. Numbers and texts are those of public recordings.
 """
 
 from __future__ import annotations

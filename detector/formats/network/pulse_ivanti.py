@@ -1,10 +1,8 @@
 """Ivanti Connect Secure (Pulse Connect Secure, Juniper SA): its syslog in all of its formats.
 
 Standard (`… - [192.0.2.1] user(realm)[roles] - text`), WELF (`id=firewall … vpn=… msg="AUT24326: text"`),
-JSON
-(`{"message_id":"AUT24326", …, "raw_message":"text"}`),
-and columns (`ive | time | ADM22668 | …`). The number of
-a message is not in the standard format; the text is in all, and decides
+JSON (`{"message_id":"AUT24326", …, "raw_message":"text"}`), and columns (`ive | time | ADM22668 | …`). The
+number of a message is not in the standard format; the text is in all, and decides
 (https://help.ivanti.com/ps/help/en_US/PCS/9.1R13/pcsag/logging_n_monitoring.htm; texts: recordings). Times
 without zone are the device's: of the envelope if that states one, else of the message.
 """
@@ -126,8 +124,7 @@ class _Line(NamedTuple):
 
 
 def _of_admin(line: _Line) -> bool:
-    """Is it an administrator's? By number, built-in realm, or built-in roles, whose names begin with a
-    dot."""
+    """Is it an administrator's? Told by number, built-in realm, or built-in roles (`.Administrators`)."""
     if line.id is not None and line.id.startswith("ADM"):
         return True
     return line.realm == "Admin Users" or bool(line.roles and line.roles.startswith("."))

@@ -2,8 +2,9 @@
 
 `m` is the number of the event (SonicOS Log Events Reference Guide,
 https://www.sonicwall.com/techdocs/pdf/sonicos-6-5-1-log-events-reference-guide.pdf); `src` and `dst` are
-`address:port:interface:name`; `cdur` counts milliseconds. `time` is local unless it says UTC. The appliances
-(`id=sslvpn`) number their events anew: there the text decides; `vp_time` is the same time in UTC.
+`address:port:interface:name`; `cdur` counts milliseconds. `time` is local unless it says UTC. The
+appliances (`id=sslvpn`) number their events anew: there the text decides; `vp_time` is the same time in
+UTC.
 """
 
 from __future__ import annotations

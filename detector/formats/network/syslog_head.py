@@ -1,8 +1,8 @@
 """What stands before a device's own message: time and host, remembered by minute.
 
 A busy device writes many lines a minute that differ in the seconds only; opening their envelopes once a
-minute
-makes them nearly free. Only for messages whose beginning the device's own mark tells (`%ASA-6-302013:`).
+minute makes them nearly free. Only for messages whose beginning the device's own mark tells
+(`%ASA-6-302013:`).
 """
 
 from __future__ import annotations
