@@ -99,10 +99,23 @@ def payload_pairs(payload: Any) -> list[tuple[str, str]]:
                 if not name.startswith("@"):
                     pairs.extend(_leaves(child) if type(child) is dict else [(name, _text(child))])
         elif type(element) is dict:
-            pairs.extend(_leaves(element))
+            pairs.extend(_named_data(element) or _leaves(element))
         elif element not in (None, ""):
             pairs.append(("Binary" if container == "BinaryEventData" else "Data", _text(element)))
     return pairs
+
+
+def _named_data(element: dict[str, Any]) -> list[tuple[str, str]] | None:
+    """Return (name, text) of an element that holds nothing but named Data, as most do; None for all else."""
+    data = element.get("Data")
+    if len(element) != 1 or type(data) is not list:
+        return None
+    try:
+        found = [(each["@Name"], each.get("#text", "")) for each in data]
+    except (KeyError, TypeError, AttributeError):
+        return None
+    plain = all(len(each) == 1 + ("#text" in each) for each in data)
+    return found if plain and all(type(text) is str for pair in found for text in pair) else None
 
 
 def _leaves(element: dict[str, Any]) -> list[tuple[str, str]]:
