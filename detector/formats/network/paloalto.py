@@ -33,7 +33,8 @@ from detector.formats.network.values import (
 #: `1,2023/10/04 08:52:10,007058000248010,CONFIG,0,2816,…`: position, received, serial number, type, subtype.
 _HEAD = re.compile(
     r"(?<![^\s:>\"])\d{0,10},"
-    r"(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d+)?|\d{1,2}/\d{1,2}/\d\d \d{1,2}:\d\d(?::\d\d)?),"
+    r"(?:\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?"
+    r"|\d{1,2}/\d{1,2}/\d\d \d{1,2}:\d\d(?::\d\d)?),"
     rf"[\w\-]*+,({'|'.join(sorted(FIELDS, key=len, reverse=True))}),"
 )
 _FLOWS = frozenset({"TRAFFIC", "THREAT", "DECRYPTION", "GTP", "SCTP", "START", "END", "TUNNEL"})

@@ -201,8 +201,9 @@ def _vpn(fields: dict[str, str], columns: dict[str, Any], kind: str) -> None:
     if user is not None and (up or down):
         columns["event_type"] = "session_start" if up else "session_end"
         columns["action"] = "login" if up else "logout"
-    elif user is not None and failed:
+    elif (user is not None and failed) or get("log_subtype") == "Authentication":
         columns["event_type"], columns["action"] = "authentication", "login"
+        columns["outcome"] = _STATES.get(state, columns["outcome"])
     columns["src_ip"] = address(
         _first(fields, "remote_ip", "src_ip", "client_physical_address", "remote_interface_ip")
     )

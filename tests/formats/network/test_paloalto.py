@@ -154,6 +154,22 @@ def test_globalprotect_session() -> None:
     assert failed["reason"].startswith("Authentication failed") and "assigned_ip" not in failed
 
 
+def test_prisma_access_with_iso_times() -> None:
+    """Strata Logging Service forwards the same fields with times in UTC and a user with two backslashes."""
+    got = one(
+        DEVICE,
+        "Nov 30 16:09:08 931201168,2021-10-22T16:10:10.000000Z,no-serial,GLOBALPROTECT,globalprotect,9.1,2021-10-22T16:10:05.000000Z,vsys1,"
+        "gateway-connected,connected,,,corp\\\\bob,,PC7,203.0.113.9,,10.2.2.2,2001:db8::1,id,SN,5.2.6,,,1,,,text,success,,0,,0,GW,1305925,true",
+    ).columns
+    assert got["time"] == datetime(2021, 10, 22, 16, 10, 5, tzinfo=UTC)
+    assert (got["user"], got["user_domain"], got["assigned_ip"], got["src_ip"]) == (
+        "bob",
+        "corp",
+        "10.2.2.2",
+        "203.0.113.9",
+    )
+
+
 def _system(subtype: str, event: str, text: str, severity: str = "informational") -> Any:
     return one(
         DEVICE,

@@ -162,6 +162,11 @@ def test_ssl_vpn_session() -> None:
     )
 
 
+def test_authentication_by_the_vpn_itself() -> None:
+    got = _sfos("SSL VPN", 'status="Success" user_name="bob" src_ip=203.0.113.9', "Authentication").columns
+    assert (got["event_type"], got["outcome"], got["src_ip"]) == ("authentication", "success", "203.0.113.9")
+
+
 @pytest.mark.parametrize(
     ("rest", "kind", "action", "outcome"),
     [
