@@ -35,7 +35,7 @@ _HEAD = re.compile(
     r"(?<![^\s:>\"])\d{0,10},"
     r"(?:\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?"
     r"|\d{1,2}/\d{1,2}/\d\d \d{1,2}:\d\d(?::\d\d)?),"
-    rf"[\w\-]*+,({'|'.join(sorted(FIELDS, key=len, reverse=True))}),"
+    rf"[^,\s]{{0,40}},({'|'.join(sorted(FIELDS, key=len, reverse=True))}),"
 )
 _FLOWS = frozenset({"TRAFFIC", "THREAT", "DECRYPTION", "GTP", "SCTP", "START", "END", "TUNNEL"})
 #: A high-resolution time before this year is one that was not set (1970).
@@ -65,6 +65,10 @@ _THREAT_ID = re.compile(r"\((\d+)\)$")
 _LOGGED = re.compile(
     r"User (.{1,200}?) logged (in|out) (?:via|from) (.{1,60}?)(?: from ([0-9A-Fa-f.:]+))?(?: using|$)"
 )
+_CLEARED = re.compile(r"Log type (\S{1,40}) cleared by user (\S{1,200})")
+#: `0111,2024/04/11 20:06:15,audit,2561,gui-op,admin,"…",success`: administrators' commands (PAN-OS 10.1).
+_AUDIT = re.compile(r"(?<![^\s>])[^,\s]{0,40},\d{4}/\d\d/\d\d \d\d:\d\d:\d\d,audit,")
+_AUDIT_FIELDS = ("serial", "receive_time", "type", "config_version", "eventid", "admin", "cmd", "result")
 _USER = re.compile(
     r"(?:for user|[Uu]ser name:|[Uu]ser:|authenticating user|^User) "
     r"(?:'([^']*)'|\"([^\"]*)\"|([^,'\"\s][^,'\"]*?)(?=[,.]? |,|\.?$))"
@@ -264,6 +268,9 @@ def _system(fields: dict[str, str], columns: dict[str, Any]) -> str:
         columns |= {"event_type": "admin", "action": "login" if found[2] == "in" else "logout"}
         columns |= {"outcome": "success", "application": found[3], "src_ip": address(found[4])}
         _set_user(columns, found[1])
+    elif (found := _CLEARED.search(text)) is not None:
+        columns |= {"event_type": "config", "action": "delete", "outcome": "success"}
+        _set_user(columns, found[2])
     return "firewall"
 
 
@@ -413,16 +420,10 @@ def _columns(fields: dict[str, str]) -> tuple[str, dict[str, Any]]:
     return table, columns
 
 
-def parse(text: str, context: ReadContext) -> Parsed | None:
-    """Read one line; values that are empty are not in `fields`."""
-    found = _HEAD.search(text, 0, 2000) if len(text) <= MAX_LINE else None
-    if found is None:
-        return None
-    begin = found.start()
-    fields = _named(found[1], _split(text[begin:].rstrip()))
-    if "type" not in fields:
-        return None
-    table, columns = _columns(fields)
+def _finished(
+    text: str, begin: int, context: ReadContext, table: str, columns: dict[str, Any], fields: dict[str, str]
+) -> Parsed:
+    """Add time and device: the line's own, else the envelope's."""
     time = _stated_time(fields, context.time_zone)
     if begin and (time is None or columns["device"] is None):
         envelope = unwrap(text[:begin].lstrip() + "-", context)
@@ -430,10 +431,35 @@ def parse(text: str, context: ReadContext) -> Parsed | None:
     columns["time"] = time
     columns["device"] = columns["device"] or fields.get("serial")
     known = {name: value for name, value in columns.items() if value is not None}
-    return Parsed(
-        "vpn" if table == "vpn" else "firewall", known, fields, time is None and context.time_zone is None
-    )
+    zoneless = time is None and context.time_zone is None
+    return Parsed("vpn" if table == "vpn" else "firewall", known, fields, zoneless)
 
 
-DEVICE = Device("paloalto", parse, marks=tuple(f",{kind}," for kind in FIELDS))
+def _audit(text: str, begin: int, context: ReadContext) -> Parsed:
+    """Read what an administrator did in the web interface, on the command line, or by the API."""
+    values = _split(text[begin:].rstrip())
+    fields = {name: value for name, value in zip(_AUDIT_FIELDS, values, strict=False) if value}
+    columns: dict[str, Any] = _common(fields) | {"event_id": fields.get("eventid"), "event_type": "admin"}
+    columns["action"], columns["message"] = "other", fields.get("cmd")
+    result = fields.get("result", "").lower()
+    columns["outcome"] = "success" if "success" in result else "failure" if "fail" in result else "unknown"
+    _set_user(columns, fields.get("admin"))
+    return _finished(text, begin, context, "firewall", columns, fields)
+
+
+def parse(text: str, context: ReadContext) -> Parsed | None:
+    """Read one line; values that are empty are not in `fields`."""
+    found = _HEAD.search(text, 0, 2000) if len(text) <= MAX_LINE else None
+    if found is None:
+        audit = _AUDIT.search(text, 0, 2000) if len(text) <= MAX_LINE and ",audit," in text else None
+        return _audit(text, audit.start(), context) if audit is not None else None
+    begin = found.start()
+    fields = _named(found[1], _split(text[begin:].rstrip()))
+    if "type" not in fields:
+        return None
+    table, columns = _columns(fields)
+    return _finished(text, begin, context, table, columns, fields)
+
+
+DEVICE = Device("paloalto", parse, marks=(*(f",{kind}," for kind in FIELDS), ",audit,"))
 FORMAT = device_format(DEVICE)

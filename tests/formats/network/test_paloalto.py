@@ -235,6 +235,43 @@ def test_logins(subtype: str, event: str, text: str, kind: str, action: str, out
     assert got["src_ip"] == "192.0.2.8"
 
 
+def test_cleared_logs_and_audit() -> None:
+    got = _system("general", "general", "Log type config cleared by user badguy ").columns
+    assert (got["event_type"], got["action"], got["outcome"], got["user"]) == (
+        "config",
+        "delete",
+        "success",
+        "badguy",
+    )
+    audit = one(
+        DEVICE,
+        'Apr 11 20:06:15 192.0.2.1 011,2024/04/11 20:06:15,audit,2561,gui-op,ops,"<debug><show/></debug>",success',
+    ).columns
+    assert (audit["event_type"], audit["user"], audit["outcome"], audit["event_id"]) == (
+        "admin",
+        "ops",
+        "success",
+        "gui-op",
+    )
+    assert audit["time"] == datetime(2024, 4, 11, 20, 6, 15, tzinfo=UTC) and audit["device"] == "192.0.2.1"
+
+
+def test_old_and_short_lines() -> None:
+    """PAN-OS 5: no groups of devices, the log's end where newer versions go on; a serial number that was made unreadable."""
+    line = "Nov 30 16:09:08 1,2013/03/28 12:53:05,<serial-number>,USERID,login,12,2013/03/28 12:53:05,vsys1,192.0.2.92,corp\\\\administrator,test,0,1,2700,0,0,active-directory,unknown,1,0x0"
+    got = one(DEVICE, line).columns
+    assert (got["user"], got["src_ip"], got["action"]) == ("administrator", "192.0.2.92", "login")
+    config = one(
+        DEVICE,
+        "Mar 25 23:59:02 1,2013/03/25 23:59:02,16,CONFIG,0,0,2012/02/25 00:53:40,192.0.2.2,,commit,admin,Web,Submitted,,0,0x0",
+    ).columns
+    assert (config["event_type"], config["outcome"], config["time"]) == (
+        "config",
+        "success",
+        datetime(2012, 2, 25, 0, 53, 40, tzinfo=UTC),
+    )
+
+
 def test_ipsec() -> None:
     parsed = _system(
         "vpn",
