@@ -33,6 +33,7 @@ lint: install ## ruff and mypy
 
 bench: install ## print speed and memory figures, with what they were measured on
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.rules
 
 bundle: install ## build dist/bundle: wheels from which an offline machine installs
 	$(BIN)/python tools/bundle.py
