@@ -1,6 +1,6 @@
 """`make bench`: speed and memory, each figure with what it was measured on. Not a test: nothing fails here.
 
-    python -m tests.bench [NAME ...]    all, or those named: run, ingest, files
+    python -m tests.bench [NAME ...]    all, or those named: run, ingest, files, network
 
 Each measured command is a process of its own; memory is the sum over its processes, sampled.
 """
@@ -8,6 +8,7 @@ Each measured command is a process of its own; memory is the sum over its proces
 from __future__ import annotations
 
 import compileall
+import io
 import os
 import platform
 import shutil
@@ -16,10 +17,14 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import evtx
 import psutil
+
+from detector.formats.base import HEAD_BYTES, Input, ReadContext
+from detector.formats.registry import recognise
 
 ROOT = Path(__file__).parents[2]
 CORPUS = Path(os.environ.get("DETECTOR_CORPUS", ROOT.parent / "shared" / "corpus")).resolve()
@@ -176,9 +181,65 @@ def bench_files() -> None:
         print(f"files: {shown}, peak memory {run.memory:.0f} MiB")
 
 
+#: Lines of each device for the bench of network formats.
+LINES = 20_000
+#: The ingest takes 100,000 lines so many times.
+_TIMES = 5
+#: A session as FortiOS 7 logs it; addresses of documentation, values that differ from line to line.
+FORTIGATE = (
+    'date=2022-10-31 time=02:15:{0:02d} devname="FW1" devid="FGT60E0000000001" eventtime=1667150100{1:09d} '
+    'tz="+0900" logid="0000000013" type="traffic" subtype="forward" level="notice" vd="root" '
+    'srcip=192.0.2.{2} srcport={3} srcintf="port1" srcintfrole="lan" dstip=198.51.100.{4} dstport=443 '
+    'dstintf="wan1" dstintfrole="wan" srccountry="Reserved" dstcountry="Japan" sessionid={1} proto=6 '
+    'action="close" policyid=7 policyname="out" service="HTTPS" trandisp="snat" transip=203.0.113.9 '
+    "transport={3} duration=12 "
+    'sentbyte={5} rcvdbyte={6} sentpkt=12 rcvdpkt=20 appcat="unscanned" srcmac="00:00:5e:00:53:01"'
+)
+
+
+def fortigate_lines(count: int) -> list[str]:
+    """Return lines of sessions, no two alike."""
+    return [
+        FORTIGATE.format(at % 60, at, at % 251, 1024 + at % 60000, at % 241, at % 99991, at * 7 % 999983)
+        for at in range(count)
+    ]
+
+
+def bench_network() -> None:
+    """Lines a second of each device's sample, in memory, and of FortiGate through a whole ingest."""
+    context = ReadContext(time_zone=UTC, reference_time=datetime(2022, 11, 1, tzinfo=UTC))
+    samples = {"fortigate": fortigate_lines(LINES)}
+    for path in sorted((ROOT / "samples" / "formats").glob("*.log")):
+        lines = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
+        samples[path.stem] = (lines * (LINES // len(lines) + 1))[:LINES]
+    for name, lines in samples.items():
+        data = "\n".join(lines).encode()
+        form = recognise(data[:HEAD_BYTES])
+        if form is None:
+            print(f"network: {name}: not recognised")
+            continue
+        begin = time.process_time()
+        count = sum(1 for _ in form.read(Input(io.BytesIO(data), data[:HEAD_BYTES], context)))
+        took = time.process_time() - begin
+        rate = f"{count / took:,.0f} lines/s of one core, {took / count * 1e6:.1f} µs each"
+        print(f"network: {name} ({form.name}): {rate}")
+    folder, lines = WORK / "network", fortigate_lines(100_000)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with (folder / "fw1.log").open("w", encoding="utf-8", newline="\n") as file:
+        for _ in range(_TIMES):
+            file.write("\n".join(lines) + "\n")
+    case = WORK / "network-case"
+    shutil.rmtree(case, ignore_errors=True)
+    run = measured("ingest", str(folder), "--case", str(case))
+    rate = f"{_TIMES * len(lines) / run.seconds:,.0f} lines/s (target 100,000)"
+    print(f"network: ingest of {_TIMES * len(lines):,} FortiGate lines in {run.seconds:.1f} s: {rate}")
+    print(f"network: {run.cpu:.1f} s of CPU, peak memory {run.memory:.0f} MiB")
+
+
 def main() -> None:
     """Run the benches named on the command line, or all."""
-    benches = {"run": bench_run, "ingest": bench_ingest, "files": bench_files}
+    benches = {"run": bench_run, "ingest": bench_ingest, "files": bench_files, "network": bench_network}
     WORK.mkdir(exist_ok=True)
     # As an installed package is: an editable one whose files changed would be compiled by each start.
     compileall.compile_dir(ROOT / "detector", quiet=1)

@@ -17,7 +17,7 @@ from detector.formats.network import fortigate
 from detector.formats.network.devices import Device, Parsed, device_format
 from detector.formats.network.extended import Event, columns_of, global_protect
 from detector.formats.network.key_value import MAX_LINE
-from detector.formats.network.syslog import unwrap
+from detector.formats.network.syslog import NO_ENVELOPE, unwrap
 
 _HEADER = re.compile(r"CEF: ?\d+\|" + r"((?:[^|\\]|\\.)*+)\|" * 6)
 _KEY = re.compile(r"(?:^|(?<=\s))([A-Za-z_][\w.\-\[\]]{0,127})=")
@@ -85,18 +85,16 @@ def extensions(text: str) -> dict[str, str]:
     A value goes on to the next ` key=`, blanks included. Values of custom fields come again under their
     label, if no key has that name. A key that occurs again becomes `key_2`.
     """
-    fields: dict[str, str] = {}
-    counts: dict[str, int] = {}
-    found = list(_KEY.finditer(text))
-    for at, key in enumerate(found):
-        end = found[at + 1].start() if at + 1 < len(found) else len(text)
-        name, value = key[1], text[key.end() : end].strip()
-        if "\\" in value:
-            value = _plain(value)
-        if name in fields:
-            counts[name] = counts.get(name, 1) + 1
-            name = f"{name}_{counts[name]}"
-        fields[name] = value
+    parts = _KEY.split(text)
+    keys, values = parts[1::2], [value.strip() for value in parts[2::2]]
+    if "\\" in text:
+        values = [_plain(value) if "\\" in value else value for value in values]
+    fields = dict(zip(keys, values, strict=True))
+    if len(fields) < len(keys):
+        fields, counts = {}, dict[str, int]()
+        for key, value in zip(keys, values, strict=True):
+            counts[key] = counts.get(key, 0) + 1
+            fields[key if counts[key] == 1 else f"{key}_{counts[key]}"] = value
     for name in [name for name in fields if name.endswith("Label")]:
         label, labelled = fields[name], fields.get(name[:-5])
         if label and labelled is not None:
@@ -112,7 +110,7 @@ def parse(text: str, context: ReadContext) -> Parsed | None:
     begin = header.start()
     vendor, product, version, event_id, name, severity = map(_plain, header.groups())
     fields = extensions(text[header.end() :])
-    envelope = unwrap(text[:begin] + "-", context)
+    envelope = unwrap(text[:begin] + "-", context) if begin else NO_ENVELOPE
     fortios = _fortios(fields) if vendor == "Fortinet" else None
     if fortios is not None:
         found = fortigate.record(fields, fortios, context)

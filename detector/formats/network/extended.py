@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -84,10 +85,11 @@ def columns_of(
         if name in _WORKED_OUT or name in _VPN_ONLY:
             continue
         columns[name] = _converted(name, fields, keys)
-    for label, name in event.labels.items():
-        text = next((fields[key] for key in fields if key.lower() == label), None)
-        if columns.get(name) is None and text is not None and text not in NOTHING:
-            columns[name] = _CONVERT[name](text) if name in _CONVERT else text
+    for key, label in fields.items():
+        if key.endswith("Label") and (column := event.labels.get(label.lower())) is not None:
+            labelled = fields.get(key[:-5])
+            if columns.get(column) is None and labelled is not None and labelled not in NOTHING:
+                columns[column] = _CONVERT[column](labelled) if column in _CONVERT else labelled
     columns["device"] = columns.get("device") or envelope.host
     columns["message"] = columns.get("message") or event.name or None
     _user(event, fields, columns)
@@ -119,24 +121,40 @@ def _user(event: Event, fields: Mapping[str, str], columns: dict[str, Any]) -> N
 def _meaning(event: Event, fields: Mapping[str, str], columns: dict[str, Any]) -> tuple[str, str, str]:
     """Return event_type, action, outcome: by the line's own words for them, its category and its name."""
     category = first(fields, event.keys["category"]) or ""
-    what = f"{event.event_id} {event.name} {category}"
-    done = first(fields, event.keys["action"])
+    done, said = first(fields, event.keys["action"]), first(fields, event.keys["outcome"])
+    kind = _kind(f"{event.event_id} {event.name} {category}")
+    message = first(fields, event.keys["message"]) if kind.startswith("log") and said is None else None
+    flow = columns.get("src_ip") is not None and columns.get("dst_ip") is not None
+    return _decided(kind, event.event_id, event.name, done, said, message, flow)
+
+
+@lru_cache(maxsize=8192)
+def _kind(what: str) -> str:
+    """Return what a line is about: logout, login (with `-admin`), threat, config, or nothing of these."""
+    for name, pattern in (("logout", _LOGOUT), ("login", _LOGIN)):
+        if pattern.search(what):
+            return f"{name}-admin" if _ADMIN.search(what) else name
+    return "threat" if _THREAT.search(what) else "config" if _CONFIG.search(what) else ""
+
+
+@lru_cache(maxsize=8192)
+def _decided(
+    kind: str, event_id: str, name: str, done: str | None, said: str | None, message: str | None, flow: bool
+) -> tuple[str, str, str]:
     action, outcome = action_of(done)
-    for text in (event.name, event.event_id):
+    for text in (name, event_id):
         if action == "other":
             action, outcome = action_of(text)
-    said = outcome_of(first(fields, event.keys["outcome"]))
-    if said == "unknown" and (_LOGIN.search(what) or _LOGOUT.search(what)):
-        said = outcome_of(f"{done or ''} {event.name} {first(fields, event.keys['message']) or ''}")
-    outcome = said if said != "unknown" else outcome
-    if _LOGOUT.search(what) or action == "logout":
-        return ("admin" if _ADMIN.search(what) else "authentication"), "logout", outcome
-    if _LOGIN.search(what) or action == "login":
-        return ("admin" if _ADMIN.search(what) else "authentication"), "login", outcome
-    flow = columns.get("src_ip") is not None and columns.get("dst_ip") is not None
-    if _THREAT.search(what):
+    told = outcome_of(said)
+    if told == "unknown" and kind.startswith("log"):
+        told = outcome_of(f"{done or ''} {name} {message or ''}")
+    outcome = told if told != "unknown" else outcome
+    if kind.startswith("log") or action in ("login", "logout"):
+        login = "logout" if kind.startswith("logout") or action == "logout" else "login"
+        return ("admin" if kind.endswith("admin") else "authentication"), login, outcome
+    if kind == "threat":
         return "threat", action, outcome
-    if _CONFIG.search(what) and not flow:
+    if kind == "config" and not flow:
         return "config", action if action in ("create", "modify", "delete") else "modify", outcome
     return ("traffic" if flow else "system"), action, outcome
 
@@ -156,6 +174,7 @@ def _time(event: Event, fields: Mapping[str, str], context: ReadContext) -> tupl
     return None, wants
 
 
+@lru_cache(maxsize=256)
 def _zone(name: str) -> Any:
     if (zone := ZONES.get(name) or zone_offset(name)) is not None:
         return zone

@@ -15,7 +15,7 @@ from detector.formats.base import ReadContext
 from detector.formats.network.devices import Device, Parsed, device_format
 from detector.formats.network.extended import Event, columns_of
 from detector.formats.network.key_value import MAX_LINE
-from detector.formats.network.syslog import unwrap
+from detector.formats.network.syslog import NO_ENVELOPE, unwrap
 
 _HEADER = re.compile(r"LEEF: ?(\d)(?:\.\d)?\|([^|]*)\|([^|]*)\|([^|]*)\|([^|]*)\|")
 _DELIMITER = re.compile(r"(?:(0?[xX][0-9A-Fa-f]{1,4})|([^\w\s|]?))\|")
@@ -85,7 +85,7 @@ def parse(text: str, context: ReadContext) -> Parsed | None:
         code = int(named[1].lower().lstrip("0").removeprefix("x") or "9", 16) if named[1] else 0
         delimiter = chr(code) if 0 < code < 0xD800 else named[2] or "\t"
     fields = attributes(text[at:], delimiter)
-    envelope = unwrap(text[:begin] + "-", context)
+    envelope = unwrap(text[:begin] + "-", context) if begin else NO_ENVELOPE
     event = Event(vendor, product, event_id, "", fields.get("sev", ""), KEYS, {})
     columns, zoneless = columns_of(event, _with_time(fields), envelope, context)
     fields.update({"deviceVendor": vendor, "deviceProduct": product, "deviceVersion": product_version})

@@ -79,6 +79,10 @@ class Envelope(NamedTuple):
     pri: int | None
 
 
+#: What stands around a message alone.
+NO_ENVELOPE = Envelope(None, None, None, "", None)
+
+
 def unwrap(text: str, context: ReadContext) -> Envelope:
     """Open the envelopes of one line.
 
