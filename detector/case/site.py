@@ -204,7 +204,7 @@ class _Table:
 def _site(top: _Table) -> Site:
     top.known(
         "name", "time_zone", "domain", "netbios", "networks", "vendors", "maintenance_windows", "servers",
-        "firewalls", "sources", "accounts", "antivirus", "stages", "mappings",
+        "firewalls", "sources", "accounts", "antivirus", "approvals", "stages", "mappings",
     )  # fmt: skip
     vendors = [
         (each.known("name", "networks", "vpn_pools", "accounts", "reaches").needed("name"), each)

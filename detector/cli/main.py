@@ -31,6 +31,7 @@ _COMMANDS: dict[str, str] = {
     "timeline": "timeline",
     "hits": "hits",
     "coverage": "coverage",
+    "vendor-access": "vendor_access",
     "query": "query",
     "rules": "rules",
     "simulate": "simulate",
@@ -46,7 +47,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(import_module(f"detector.cli.{_COMMANDS[cmd_name]}"), cmd_name)
+        command = getattr(import_module(f"detector.cli.{_COMMANDS[cmd_name]}"), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 

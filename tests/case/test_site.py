@@ -118,10 +118,13 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
     assert load_site(path).name == "病院"
 
 
+_APPROVED = '[[approvals]]\nwho = "x"\nfrom = "2025-10-28 14:00"\nto = "2025-10-28 16:00"\n'
+
+
 def test_every_table_of_a_site_can_be_asked(tmp_path: Path, corpus: Path) -> None:
     text = (corpus.parent / "site.example.toml").read_text(encoding="utf-8")
     path = tmp_path / "site.toml"
-    path.write_text('antivirus = ["Trend Micro", "Kyoei Guard"]\n' + text, encoding="utf-8")
+    path.write_text('antivirus = ["Trend Micro", "Kyoei Guard"]\n' + text + _APPROVED, encoding="utf-8")
     case = Case.create(tmp_path / "case")
     case.set_site(path)
     with case.connect(meaning=False) as engine:
@@ -129,3 +132,45 @@ def test_every_table_of_a_site_can_be_asked(tmp_path: Path, corpus: Path) -> Non
     assert all(table.num_rows for table in tables.values())
     assert all(tuple(table.column_names) == ("site", *SITE_TABLES[name]) for name, table in tables.items())
     assert tables["site_antivirus"].column("product").to_pylist() == ["Trend Micro", "Kyoei Guard"]
+
+
+APPROVAL = '[[approvals]]\nwho = "x"\nfrom = "{}"\nto = "{}"\nreference = "r"\n'
+
+
+def test_approvals_are_in_utc(tmp_path: Path) -> None:
+    site = load(
+        tmp_path, 'time_zone = "Asia/Tokyo"\n' + APPROVAL.format("2025-10-28 14:00", "2025-10-28 16:00")
+    )
+    assert site.approvals == (("x", "2025-10-28T05:00:00+00:00", "2025-10-28T07:00:00+00:00", "r"),)
+    site = load(tmp_path, APPROVAL.format("2025-10-28T14:00+09:00", "2025-10-28T16:00+09:00"))
+    assert site.approvals[0][1] == "2025-10-28T05:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "said"),
+    [
+        ("2025-10-28 14:00", "2025-10-28 16:00", "whose clock"),
+        ("2025-10-28T14:00Z", "2025-10-28T13:00Z", "not after"),
+        ("tomorrow", "2025-10-28T13:00Z", "not a time"),
+    ],
+)
+def test_approvals_that_cannot_be_are_refused(tmp_path: Path, begins: str, ends: str, said: str) -> None:
+    with pytest.raises(SiteError, match=said):
+        load(tmp_path, APPROVAL.format(begins, ends))
+
+
+def test_sources_name_the_computer_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text(
+        '[[sources]]\nfile = "csv/SRV01/*.csv"\ncomputer = "SRV01.example"\ntime_zone = "Asia/Tokyo"\n'
+        '[[sources]]\nfile = "*.csv"\ncomputer = "{folder}"\n[[sources]]\nfile = "*.txt"\ncomputer = "{file}"\n',
+        encoding="utf-8",
+    )
+    site = load_site(path)
+    assert site.computer_of("E:\\export\\csv\\SRV01\\Security.csv") == "SRV01.example"
+    assert site.computer_of("logs.zip!/PC7/System.csv") == "PC7"
+    assert site.computer_of("/logs/PC8.txt") == "PC8"
+    assert site.computer_of("/logs/PC8.evtx") is None
+    zone = site.zone_of("csv/SRV01/Security.csv")
+    assert zone is not None and zone.key == "Asia/Tokyo"
+    assert site.zone_of("other/Security.csv") is None
