@@ -99,10 +99,14 @@ _ISO = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d\.\d{3})\d*Z")
 
 def recognise(head: bytes) -> bool:
     """Does the file begin with rows of one of the tables?"""
-    columns = columns_of(head)[1]
-    if columns:
-        return _kind({_plain(name) for name in columns}) is not None
+    if _is_table(head):
+        return True
     return any(_raw_xml(tree) is not None or _kind(tree.keys()) is not None for tree in samples_of(head))
+
+
+def _is_table(head: bytes) -> bool:
+    """Is this CSV with the columns of a table?"""
+    return _kind({_plain(name) for name in columns_of(head)[1]}) is not None
 
 
 def _kind(names: Any) -> str | None:
@@ -141,7 +145,7 @@ def needs_zone(head: bytes) -> bool:
 def read(source: Input) -> Iterator[Item]:
     """Yield the events of the file."""
     columns = columns_of(source.head)[1]
-    if not columns:
+    if not _is_table(source.head):
         return read_objects(source, lambda tree, _: _parts(tree, None, UTC))
     plain = {name: _plain(name) for name in columns}
     time_column = next(name for name, other in plain.items() if other == "TimeGenerated")
@@ -156,7 +160,7 @@ def read(source: Input) -> Iterator[Item]:
 
 
 def _split(head: bytes) -> Split:
-    return "never" if columns_of(head)[1] else split_of(head)
+    return "never" if _is_table(head) else split_of(head)
 
 
 def _parts(row: dict[str, Any], order: Order | None, zone: Any) -> Parts:

@@ -18,6 +18,7 @@ from typing import Any
 from detector.errors import EvidenceError
 from detector.formats.base import FIRST_YEAR, LAST_YEAR, Input, Item
 from detector.formats.delimited import DELIMITERS, Row, head_rows, read_rows
+from detector.formats.lines import text_of
 from detector.formats.windows.fields import (
     Fields,
     SystemValues,
@@ -272,7 +273,7 @@ def columns_of(head: bytes) -> tuple[str, tuple[str, ...]]:
     Before it may stand `#TYPE …`, which Export-Csv of Windows PowerShell writes, or `sep=,`, which Excel
     reads.
     """
-    if head[:1] in (b"{", b"["):
+    if text_of(head[:512]).lstrip()[:1] in ("{", "["):
         return DELIMITERS[0], ()
     best: tuple[str, tuple[str, ...]] = (DELIMITERS[0], ())
     for delimiter in DELIMITERS:

@@ -20,6 +20,7 @@ import orjson
 
 from detector.errors import EvidenceError
 from detector.formats.base import FIRST_YEAR, LAST_YEAR, Format, Input, Item, Split
+from detector.formats.lines import text_of
 from detector.formats.windows.export_rows import (
     columns_of,
     iso_time,
@@ -39,12 +40,17 @@ _NOTHING: dict[str, Any] = {}
 
 def recognise(head: bytes) -> bool:
     """Are there rows of Velociraptor's events at the beginning?"""
-    names = set(columns_of(head)[1])
-    if names:
-        if {"System", "EventData"} <= names:
-            return '"EventID"' in head.decode("utf-8", "replace").replace('""', '"')
-        return _is_flat(names)
+    if _is_table(head):
+        return True
     return any(_event(tree) is not None or _is_flat(set(tree)) for tree in samples_of(head))
+
+
+def _is_table(head: bytes) -> bool:
+    """Is this CSV with the columns of an artifact?"""
+    names = set(columns_of(head)[1])
+    if {"System", "EventData"} <= names:
+        return '"EventID"' in text_of(head).replace('""', '"')
+    return _is_flat(names)
 
 
 def _is_flat(names: set[str]) -> bool:
@@ -69,13 +75,13 @@ def _event(tree: dict[str, Any]) -> dict[str, Any] | None:
 
 def read(source: Input) -> Iterator[Item]:
     """Yield the events of the file."""
-    if columns_of(source.head)[1]:
+    if _is_table(source.head):
         return read_table(source, lambda row: _parts({name: _cell(value) for name, value in row.items()}))
     return read_objects(source, lambda tree, _: _parts(tree))
 
 
 def _split(head: bytes) -> Split:
-    return "never" if columns_of(head)[1] else split_of(head)
+    return "never" if _is_table(head) else split_of(head)
 
 
 def _cell(value: str) -> Any:

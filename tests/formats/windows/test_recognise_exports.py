@@ -84,6 +84,25 @@ def test_each_sample_is_taken_by_its_own_reader(name):
     assert registry.recognise(head) is FILES[name].FORMAT
 
 
+@pytest.mark.parametrize("name", [name for name in FILES if not name.endswith(".txt")])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_marks_and_encodings(name, encoding):
+    """PowerShell and editors write a mark, or UTF-16: the same events."""
+    plain = (SAMPLES / name).read_bytes()
+    data = plain.decode("utf-8-sig").encode(encoding)
+    module = FILES[name]
+    assert registry.recognise(data) is module.FORMAT
+    found = [
+        [
+            item[2:5]
+            for item in module.FORMAT.read(Input(io.BytesIO(each), each, CONTEXT))
+            if not isinstance(item, ReadWarning)
+        ]
+        for each in (plain, data)
+    ]
+    assert found[0] == found[1] != []
+
+
 def test_no_sample_of_another_format_is_taken():
     others = [path for path in SAMPLES.iterdir() if path.is_file() and path.name not in FILES]
     for path in others:
