@@ -163,7 +163,8 @@ def test_sources_name_the_computer_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "site.toml"
     path.write_text(
         '[[sources]]\nfile = "csv/SRV01/*.csv"\ncomputer = "SRV01.example"\ntime_zone = "Asia/Tokyo"\n'
-        '[[sources]]\nfile = "*.csv"\ncomputer = "{folder}"\n[[sources]]\nfile = "*.txt"\ncomputer = "{file}"\n',
+        '[[sources]]\nfile = "*.csv"\ncomputer = "{folder}"\n'
+        '[[sources]]\nfile = "*.txt"\ncomputer = "{file}"\n',
         encoding="utf-8",
     )
     site = load_site(path)

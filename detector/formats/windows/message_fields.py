@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def event_fields(provider: str, event_id: int, message: str) -> Fields:
             listed = text.partition(mark)[2].strip("\n").split("\n")
             return fields([("Data", value) for value in listed])
     items = message_items(text)
-    names = _names(tables, provider, event, items)
+    names = _names(provider, event_id, tuple((item.heading, item.label) for item in items))
     return fields(_pairs(tables, text, items, names))
 
 
@@ -96,19 +96,25 @@ def _of_text(match: re.Match[str]) -> Fields:
     return fields(pairs)
 
 
-def _names(tables: _Tables, provider: str, event: _Event, items: list[MessageItem]) -> list[str | None]:
-    """Return the field of each item, by its label or by its place; None where neither tells."""
+@lru_cache(4096)
+def _names(provider: str, event_id: int, shown: tuple[tuple[str, str], ...]) -> list[str | None]:
+    """Return the field of each item, by its label or by its place; None where neither tells.
+
+    `shown` has heading and label of each item. Remembered: an event has few forms.
+    """
+    tables = _tables()
+    event = tables.events.get((provider, event_id), _NOTHING)
     labels = tables.labels.get(provider, {})
     named: list[str | None] = []
-    for item in items:
-        key = tables.terms.get(_key(item.label)) or _key(item.label)
-        if item.heading:
-            key = f"{tables.terms.get(_key(item.heading)) or _key(item.heading)}/{key}"
+    for heading, label in shown:
+        key = tables.terms.get(_key(label)) or _key(label)
+        if heading:
+            key = f"{tables.terms.get(_key(heading)) or _key(heading)}/{key}"
         named.append(event.labels.get(key) or labels.get(key))
     if None not in named:
         return named
     for shape, names in event.layouts:
-        if len(shape) > len(items) or _shape([item.heading for item in items[: len(shape)]]) != shape:
+        if len(shape) > len(shown) or _shape([heading for heading, _ in shown[: len(shape)]]) != shape:
             continue
         known = zip(named, names, strict=False)
         if all(by_label in (None, by_place) for by_label, by_place in known):
