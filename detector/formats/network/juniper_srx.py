@@ -208,12 +208,14 @@ def _session(fields: dict[str, str], columns: dict[str, Any]) -> None:
     _set_user(columns, get("username"))
 
 
-def _threat(fields: dict[str, str], columns: dict[str, Any]) -> None:
+def _threat(name: str, fields: dict[str, str], columns: dict[str, Any]) -> None:
     get = fields.get
     _ends(fields, columns)
     action = get("action", "").lower()
     if action in _THREAT_ACTIONS:
         columns["action"], columns["outcome"] = _THREAT_ACTIONS[action]
+    elif "_DROP" in name or "_BLOCKED" in name:  # the antivirus' messages say it in their name only
+        columns["action"], columns["outcome"] = ("drop" if "_DROP" in name else "deny"), "failure"
     columns["protocol"] = protocol(_some(get("protocol-id")) or _some(get("protocol-name")))
     columns["application"] = (
         _some(get("nested-application")) or _some(get("application")) or _some(get("application-name"))
@@ -223,6 +225,8 @@ def _threat(fields: dict[str, str], columns: dict[str, Any]) -> None:
     columns["dst_interface"] = _some(get("destination-interface-name"))
     columns["session_id"] = get("session-id-32") or get("session-id")
     columns["dst_host"], columns["src_host"] = _some(get("http-host")), _some(get("hostname"))
+    if name.startswith("WEBFILTER"):
+        columns["dst_host"] = _some(get("url"))
     columns["level"] = _some(get("threat-severity"))
     names = ("attack-name", "malware-info", "feed-name", "name", "url", "category")
     columns["message"] = next((found for name in names if (found := _some(get(name))) is not None), None)
@@ -389,7 +393,7 @@ def _record(name: str, fields: dict[str, str], message: str, before: str, contex
     elif meaning.event_type == "threat":
         if not fields:
             _read_attack(message, fields)
-        _threat(fields, columns)
+        _threat(plain, fields, columns)
         columns["message"] = columns["message"] or message or None
     elif name.startswith("KMD"):
         _tunnel(plain, message, fields, columns)

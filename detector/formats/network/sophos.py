@@ -126,7 +126,8 @@ def _time(fields: dict[str, str], context: ReadContext) -> tuple[datetime | None
 
 def _ends(fields: dict[str, str], columns: dict[str, Any]) -> None:
     get = fields.get
-    columns["src_ip"], columns["dst_ip"] = address(get("src_ip")), address(get("dst_ip"))
+    columns["src_ip"] = address(get("src_ip")) or address(get("sourceip"))  # the latter of ATP
+    columns["dst_ip"] = address(get("dst_ip")) or address(get("destinationip"))
     columns["src_port"], columns["dst_port"] = port(get("src_port")), port(get("dst_port"))
     columns["protocol"] = protocol(get("protocol"))
     columns["src_country"] = _country(get("src_country_code") or get("src_country"))

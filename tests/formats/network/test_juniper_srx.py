@@ -228,6 +228,27 @@ def test_ike_failure() -> None:
     assert got["time"] == datetime(2023, 5, 4, 5, 19, 33, 984000, tzinfo=UTC)
 
 
+def test_utm_messages() -> None:
+    head = "<12>1 2016-02-18T01:32:50.391Z srx RT_UTM - "
+    web = one(
+        DEVICE,
+        head
+        + 'WEBFILTER_URL_BLOCKED [junos@2636.1.1.1.2.86 source-address="192.0.2.4" source-port="58071" destination-address="198.51.100.1" destination-port="80" category="cat1" url="bad.example" username="bob" roles="N/A"]',
+    ).columns
+    assert (web["event_type"], web["action"], web["dst_host"], web["user"]) == (
+        "threat",
+        "deny",
+        "bad.example",
+        "bob",
+    )
+    virus = one(
+        DEVICE,
+        head
+        + 'AV_HUGE_FILE_DROPPED_MT [junos@2636.1.1.1.2.40 source-address="192.0.2.4" destination-address="198.51.100.1" filename="x"]',
+    ).columns
+    assert (virus["action"], virus["outcome"]) == ("drop", "failure")
+
+
 def test_zone() -> None:
     line = '<14>1 2013-01-19T15:18:17.040 srx RT_FLOW - RT_FLOW_SESSION_DENY [junos@2636.1.1.1.2.36 source-address="192.0.2.1"]'
     parsed = DEVICE.parse(line, ReadContext())

@@ -280,6 +280,20 @@ def test_firewall_session_that_ends_is_closed() -> None:
     assert "src_country" not in got and got["duration"] == 30.0
 
 
+def test_advanced_threat_protection_names_its_ends_otherwise() -> None:
+    got = one(
+        DEVICE,
+        'device="SFW" date=2022-10-31 time=02:15:00 timezone="JST" device_name="XG1" log_id=086304418010 log_type="ATP" log_component="Firewall" log_subtype="Drop" priority=Warning user_name="bob" protocol="TCP" src_port=22623 dst_port=80 sourceip=192.0.2.7 destinationip=198.51.100.3 url=198.51.100.3 threatname=C2/Generic-A',
+    ).columns
+    assert (got["event_type"], got["action"], got["src_ip"], got["dst_ip"], got["message"]) == (
+        "threat",
+        "drop",
+        "192.0.2.7",
+        "198.51.100.3",
+        "C2/Generic-A",
+    )
+
+
 def test_sample() -> None:
     items = read(FORMAT, (SAMPLES / "sophos.log").read_bytes(), time_zone=UTC)
     assert [(item.table, item.columns["event_type"], item.columns["action"]) for item in items] == [
