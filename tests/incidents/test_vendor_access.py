@@ -6,16 +6,17 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from typing import Any
+from datetime import timedelta
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from detector.incidents.vendor_access import VENDOR_VIEWS, Visit, vendor_visits
+from detector.incidents.vendor_access import VENDOR_VIEWS, Agreements, Visit, vendor_visits
 from detector.report.output import Style
 from detector.report.texts import LANGUAGES, load
 from detector.report.vendor_access import VENDOR_FORMATS, vendor_output
-from tests.chain.made import Logs, Row, engine_of, flow, logon
+from tests.chain.made import START, Logs, Row, engine_of, flow, logon
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 SITE: dict[str, Sequence[tuple[str | None, ...]]] = {
@@ -75,13 +76,11 @@ def test_a_visit_by_vpn_with_what_was_done_from_its_address() -> None:
     ],
 )
 def test_inside_or_outside_of_the_window(begins: float, ends: float | None, window: str) -> None:
-    (visit,) = visits(*session(begins, ends))
-    assert visit.window == window
-
-
-def test_without_windows_nothing_is_outside() -> None:
-    (visit,) = visits(*session(4, 5), site_windows=[])
-    assert visit.window == "not_stated"
+    rows = [row[1:] for row in SITE["site_windows"]]
+    agreements = Agreements(TOKYO, {"meal supplier": cast(Any, rows)}, {}, {})
+    until = None if ends is None else START + timedelta(hours=ends)
+    assert agreements.window(["meal supplier"], START + timedelta(hours=begins), until) == window
+    assert agreements.window(["another"], START + timedelta(hours=begins), until) == "not_stated"
 
 
 def test_a_host_that_the_vendor_does_not_maintain() -> None:
@@ -93,9 +92,19 @@ def test_a_host_that_the_vendor_does_not_maintain() -> None:
     ("begins", "ends", "approved"), [(1, 2, ("yes", "req 7")), (1, 4, ("no", None)), (30, 31, ("no", None))]
 )
 def test_approvals(begins: float, ends: float, approved: tuple[str, str | None]) -> None:
+    granted = (START + timedelta(hours=0.5), START + timedelta(hours=3), "req 7")
+    agreements = Agreements(TOKYO, {}, {}, {"meal supplier": [granted]})
+    times = (START + timedelta(hours=begins), START + timedelta(hours=ends))
+    assert agreements.approval(["meal supplier"], *times) == approved
+    assert agreements.approval(["another"], *times) == ("no", None)
+    assert Agreements(TOKYO, {}, {}, {}).approval(["meal supplier"], *times) == ("not_stated", None)
+
+
+def test_an_approval_of_site_toml_reaches_its_visit() -> None:
     granted = ("meal supplier", "2025-10-27T00:30:00+00:00", "2025-10-27T03:00:00+00:00", "req 7")
-    (visit,) = visits(*session(begins, ends), site_approvals=[granted])
-    assert (visit.approved, visit.reference) == approved
+    inside, outside = visits(*session(1, 2), *session(4, 5), site_approvals=[granted])
+    assert (inside.approved, inside.reference, inside.window) == ("yes", "req 7", "inside")
+    assert (outside.approved, outside.window) == ("no", "outside")
 
 
 def test_staff_is_not_maintenance_unless_nothing_says_who_is() -> None:
@@ -132,11 +141,19 @@ def test_a_session_of_a_remote_desktop_gateway() -> None:
     assert (visit.way, visit.hosts, visit.accounts) == ("rdp_gateway", ("MEALSRV",), ("HOSP\\taro",))
 
 
+def made_visit(account: str) -> Visit:
+    return Visit(
+        site="made", begins=START, ends=None, duration=None, vendor=account, accounts=(account,), way="vpn",
+        src_ip="203.0.113.5", country=None, assigned_ip=None, device=account, hosts=(account,) * 6,
+        window="outside", reach="not_stated", approved="no", reference=None, event=("made", 1),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("form", VENDOR_FORMATS)
 def test_formats_and_hostile_names(form: str, language: str) -> None:
     evil = "=HYPERLINK(1)|\x1b[31m"
-    found = visits(*session(1, 2, evil), *session(4, None), site_accounts=[], site_networks=[])
+    found = [made_visit(evil), made_visit("mealmaint")]
     style = Style(load(language), TOKYO)
     text = "".join(vendor_output(found, {}, form, style))
     assert "\x1b" not in text
@@ -146,6 +163,6 @@ def test_formats_and_hostile_names(form: str, language: str) -> None:
         assert not any(cell.startswith("=") for row in rows for cell in row)
     elif form == "json":
         records: list[dict[str, Any]] = json.loads(text)
-        assert [record["accounts"] for record in records] == [[evil.lower()], ["mealmaint"]]
+        assert [record["accounts"] for record in records] == [[evil], ["mealmaint"]]
     assert load(language).text("vendor_access", "way_vpn") in text or form == "json"
     assert "?" not in "".join(vendor_output([], {}, form, style))
