@@ -205,12 +205,13 @@ def _vpn(fields: dict[str, str], columns: dict[str, Any], kind: str) -> None:
     elif (user is not None and failed) or get("log_subtype") == "Authentication":
         columns["event_type"], columns["action"] = "authentication", "login"
         columns["outcome"] = _STATES.get(state, columns["outcome"])
-    columns["src_ip"] = address(
-        _first(fields, "remote_ip", "src_ip", "client_physical_address", "remote_interface_ip")
-    )
-    columns["assigned_ip"] = address(
-        _first(fields, "ipaddress", "leaseip", "lease_ip", "virtual_ip", "client_ip")
-    )
+    # `remote_ip` of SSL VPN is the other end inside the tunnel; the public address is in the login's line.
+    columns["src_ip"] = address(_first(fields, "remoteinterfaceip", "remote_interface_ip", "src_ip"))
+    columns["dst_ip"] = address(_first(fields, "localinterfaceip", "local_interface_ip"))
+    assigned = _first(fields, "ipaddress", "leaseip", "lease_ip", "virtual_ip", "client_ip")
+    if assigned is None and user is not None:
+        assigned = get("remotenetwork", "").removesuffix("/32")
+    columns["assigned_ip"] = address(assigned)
     columns["bytes_sent"] = _count(fields, "sent_bytes", "bytes_sent")
     columns["bytes_received"] = _count(fields, "recv_bytes", "bytes_received")
     columns["session_id"] = _first(fields, "sessionid", "session_id", "connectionname", "con_name")

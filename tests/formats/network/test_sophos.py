@@ -129,11 +129,11 @@ def _sfos(component: str, rest: str, subtype: str = "System") -> Any:
 def test_ssl_vpn_session() -> None:
     up = _sfos(
         "SSL VPN",
-        'status="Established" priority=Information Mode="Remote Access" sessionid="7" starttime=0 user_name="maint" ipaddress=10.81.234.6 remote_ip=203.0.113.9 message="SSL VPN User \'maint\' connected "',
+        'status="Established" priority=Information Mode="Remote Access" sessionid="7" starttime=0 user_name="maint" ipaddress=10.81.234.6 remote_ip=10.81.234.12 message="SSL VPN User \'maint\' connected "',
     )
     assert up.table == "vpn"
     want = {"event_type": "session_start", "action": "login", "outcome": "success", "user": "maint", "assigned_ip": "10.81.234.6",
-            "src_ip": "203.0.113.9", "vpn_type": "ssl", "session_id": "7", "device": "XG1"}  # fmt: skip
+            "vpn_type": "ssl", "session_id": "7", "device": "XG1"}  # fmt: skip
     assert {name: up.columns.get(name) for name in want} == want
     down = _sfos(
         "SSL VPN",
@@ -159,6 +159,33 @@ def test_ssl_vpn_session() -> None:
         failed.table == "vpn"
         and failed.columns["outcome"] == "failure"
         and failed.columns["reason"] == "wrong credentials"
+    )
+
+
+def test_ipsec_remote_access() -> None:
+    got = _sfos(
+        "IPSec",
+        'status="Failed" user_name="maint" connectionname="ra" localinterfaceip=198.51.100.1 remoteinterfaceip=203.0.113.9 remotenetwork="10.84.234.5/32" message="ra - IKE message retransmission timed out (Remote: 203.0.113.9)"',
+    ).columns
+    assert (got["event_type"], got["outcome"], got["src_ip"], got["assigned_ip"]) == (
+        "authentication",
+        "failure",
+        "203.0.113.9",
+        "10.84.234.5",
+    )
+
+
+def test_failed_login_on_the_command_line() -> None:
+    got = _sfos(
+        "CLI",
+        'status="Failed" user_name="root" src_ip=192.0.2.8 message="User \'root\' failed to login from \'192.0.2.8\' using ssh because of wrong credentials"',
+        "Admin",
+    ).columns
+    assert (got["event_type"], got["action"], got["outcome"], got["user"]) == (
+        "admin",
+        "login",
+        "failure",
+        "root",
     )
 
 
