@@ -21,6 +21,7 @@ COLUMNS = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("table", ["firewall", "vpn"])
+@settings(deadline=None)
 @given(
     rows=st.lists(st.tuples(COLUMNS, st.dictionaries(TEXT, TEXT, max_size=4), TEXT), min_size=1, max_size=6)
 )
