@@ -165,9 +165,7 @@ def _windows(rule: Rule, rows: list[Row]) -> list[tuple[Row, list[int]]]:
         for end in ends
     ]
     good = [
-        (end, {id(row) for row in inside})
-        for end, inside in windows
-        if _qualifies(rule, rows, end, inside)
+        (end, {id(row) for row in inside}) for end, inside in windows if _qualifies(rule, rows, end, inside)
     ]
     for row in rows:
         holding = [end for end, inside in good if id(row) in inside]
