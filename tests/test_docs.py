@@ -56,7 +56,9 @@ def shown_commands(text: str) -> Iterator[tuple[str, bool]]:
             # Of a pasted run only what was typed: the rest is output.
             command = line.removeprefix("$ ") if line.startswith("$ ") else line.strip()
             if (kind != "console" or line.startswith("$ ")) and re.match(r"(detector|make) ", command):
-                yield command, True
+                for each in command.split(" | "):
+                    if re.match(r"(detector|make) ", each):
+                        yield each, True
     for match in INLINE.finditer(FENCE.sub("", text)):
         if re.match(r"(detector|make) ", match["code"]):
             yield match["code"], False
@@ -110,7 +112,7 @@ def test_commands_shown_exist(path: Path) -> None:
         "detector timeline --case x --lang de",
         "detector timeline --case x one two",
         "detector ingest exports",
-        "detector rules test",
+        "detector rules tests",
         "make dmo",
     ],
 )

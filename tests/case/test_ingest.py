@@ -180,7 +180,7 @@ def test_a_full_disk_keeps_what_is_stored(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pyarrow.parquet.write_table", full)
+        patch.setattr("pyarrow.parquet.ParquetWriter", full)
         with pytest.raises(CaseError, match="No space left on device"):
             take(tmp_path / "case", logs)
     assert events_of(tmp_path / "case") == before
