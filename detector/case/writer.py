@@ -34,8 +34,8 @@ from detector.tables.network import FIREWALL_COLUMNS, VPN_COLUMNS, NetworkRecord
 from detector.tables.results import schema
 from detector.tables.windows import ORIGIN_COLUMNS, WINDOWS_COLUMNS, EncodedEvents, WindowsRecord
 
-BATCH_ROWS = 40_000
-BATCH_BYTES = 40 * 1024 * 1024
+BATCH_ROWS = 30_000
+BATCH_BYTES = 32 * 1024 * 1024
 
 #: Fewer texts of one kind are read one by one, which costs less than planning to read them together.
 FEW_TEXTS = 300

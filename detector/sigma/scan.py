@@ -39,8 +39,9 @@ FEW_OF_A_RULE = 20_000
 #: Matches that are held before they are described.
 MANY_MATCHES = 50_000
 
-#: Views that are looked at together, where they have many events. Results do not depend on it.
-WORKERS = 2
+#: Views that are looked at together, where they have many events. Results do not depend on it. On two cores,
+#: of which the stages keep one, two gained no time that could be measured and cost 250 MiB.
+WORKERS = 1
 
 #: The log sources of a view, with the rules, by number, to look for there.
 Sources = list[tuple[Provider, list[int]]]
