@@ -117,12 +117,15 @@ def test_numbers_below_zero_and_beyond_64_bits(tmp_path: Path) -> None:
 def test_an_error_in_a_reader_costs_one_file(
     logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from detector.case import read
+    from dataclasses import replace
+
     from detector.case.ingest import IngestOptions, ingest
+    from detector.case.inspect import Inspected
     from detector.case.store import Case
     from detector.formats.registry import format_named
 
-    real = format_named("json_nxlog").read
+    known = format_named("json_nxlog")
+    real = known.read
 
     def failing(source):  # type: ignore[no-untyped-def]
         for number, item in enumerate(real(source)):
@@ -130,10 +133,7 @@ def test_an_error_in_a_reader_costs_one_file(
                 raise KeyError("a mistake")
             yield item
 
-    class Broken:
-        read = staticmethod(failing)
-
-    monkeypatch.setattr(read, "format_named", lambda name: Broken)
+    monkeypatch.setattr(Inspected, "known_format", replace(known, read=failing))
     case = Case.create(tmp_path / "case")
     report = ingest(case, [logs], IngestOptions(workers=1))
     assert (report.events, report.warnings) == (6, 1)

@@ -31,6 +31,7 @@ EVENT = {
 def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     monkeypatch.setenv("DETECTOR_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "explain-cache"))
     monkeypatch.delenv("DETECTOR_CASE", raising=False)
+    monkeypatch.setenv("COLUMNS", "160")  # a row of the table is one line
 
 
 def explain(*arguments: str | Path, given: str | bytes | None = None) -> Result:
