@@ -35,6 +35,7 @@ _COMPUTED_ONCE = frozenset(
         "logon_attempts",
         "logon_edges",
         "logon_hours",
+        "remote_access",
         "remote_desktop_sessions",
         "sabotage",
         "scheduled_tasks",
