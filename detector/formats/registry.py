@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
+from itertools import chain
 
 from detector.errors import EvidenceError
 from detector.formats.base import UNEXPECTED, Format, fault
@@ -90,11 +91,10 @@ def format_named(name: str) -> Format:
 def recognise(head: bytes, mappings: tuple[Mapping, ...] = ()) -> Format | None:
     """Return the format of a file that begins with `head`, or None if no reader knows it.
 
-    The mappings of a user are asked first: who wrote them knows the file.
-
-    Raises EvidenceError if a recogniser fails on something it did not expect.
+    The mappings of a user are asked first: who wrote them knows the file. Raises EvidenceError if a
+    recogniser fails on something it did not expect.
     """
-    for entry in (*map(mapped_format, mappings), *formats()):
+    for entry in chain(map(mapped_format, mappings), formats()):
         try:
             if entry.recognise(head):
                 return entry
