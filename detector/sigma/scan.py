@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
 
 import numpy as np
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from detector.case.channels import view_of
-from detector.engines import Engine
+from detector.engines import Beside, Engine
 from detector.sigma.correlation.model import Correlation
 from detector.sigma.correlation.resolve import not_run, runnable
 from detector.sigma.correlation.run import Correlator
@@ -125,33 +125,25 @@ class _Scan:
 
     @contextmanager
     def _side_by_side(self, work: Sequence[Sources]) -> Iterator[Iterator[_Found]]:
-        """Give what is found in each view, in order; as many views as `WORKERS` are looked at together."""
-        engines: SimpleQueue[tuple[Engine, Engine]] = SimpleQueue()
+        """Give what is found in each view, in order; as many views as `WORKERS` are looked at together.
 
-        def look(sources: Sources) -> _Found:
-            reading, exact = engines.get()
+        Events are read from one connection while another, with nothing in it, is asked about them.
+        """
+        exact: SimpleQueue[Engine] = SimpleQueue()
+
+        def look(reading: Engine, sources: Sources) -> _Found:
+            asked = exact.get()
             try:
-                return self._in_view(reading, exact, sources)
+                return self._in_view(reading, asked, sources)
             finally:
-                engines.put((reading, exact))
+                exact.put(asked)
 
         with ExitStack() as closing:
-            pairs = [
-                (closing.enter_context(self._engine.beside()), closing.enter_context(Engine()))
-                for _ in range(WORKERS)
-            ]
-            for pair in pairs:
-                engines.put(pair)
-            pool = closing.enter_context(ThreadPoolExecutor(WORKERS, "scan"))
-            waiting = [pool.submit(look, sources) for sources in work]
-            try:
-                yield (each.result() for each in waiting)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                for pair in pairs:
-                    for engine in pair:
-                        engine.interrupt()
-                raise
+            for _ in range(WORKERS):
+                exact.put(closing.enter_context(Engine()))
+            beside = closing.enter_context(Beside(self._engine, WORKERS))
+            waiting = [beside.submit(partial(look, sources=sources)) for sources in work]
+            yield (each.result() for each in waiting)
 
     def _result(self) -> ScanResult:
         problems = self._problems
