@@ -41,7 +41,12 @@ def evidence_options(command: Command) -> Command:
     """Add the options that say what evidence is: for `ingest` and `run`."""
     options: tuple[Callable[[Any], Any], ...] = (
         click.argument(
-            "paths", nargs=-1, required=True, type=_EvidencePath(path_type=Path), metavar="PATH..."
+            "paths",
+            nargs=-1,
+            required=True,
+            # What cannot be read is refused by itself, and the rest is taken.
+            type=_EvidencePath(path_type=Path, readable=False),
+            metavar="PATH...",
         ),
         click.option("--site", metavar="NAME", help="Which hospital or supplier these logs are from."),
         click.option(

@@ -555,6 +555,13 @@ def test_what_must_not_be_read_is_named_and_the_rest_is_taken(logs: Path, tmp_pa
     assert "shut: the folder cannot be read: Permission denied" in done.stderr
 
 
+def test_a_path_that_must_not_be_read_does_not_stop_the_others(logs: Path, tmp_path: Path) -> None:
+    (logs / "b.json").chmod(0)
+    done = _confined(f"detector ingest {logs}/b.json {logs}/a.json --case {tmp_path}/case")
+    assert "5 events stored" in done.stdout and "exit 3" in done.stdout
+    assert "b.json: cannot be opened: Permission denied" in done.stderr
+
+
 def test_a_case_on_a_read_only_medium_can_be_read(case: Path, tmp_path: Path) -> None:
     for path in (*case.rglob("*"), case):
         path.chmod(0o555 if path.is_dir() else 0o444)
