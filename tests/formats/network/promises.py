@@ -27,14 +27,16 @@ def check(record: NetworkRecord | Parsed) -> None:
     """Columns of the table, in their types; values of the closed lists; nothing that is None."""
     columns = FIREWALL_COLUMNS if record.table == "firewall" else VPN_COLUMNS
     kinds = FIREWALL_EVENT_TYPES if record.table == "firewall" else VPN_EVENT_TYPES
-    assert set(record.columns) <= set(columns)
+    assert set(record.columns) <= set(columns), set(record.columns) - set(columns)
     assert None not in record.columns.values()
-    assert record.columns["event_type"] in kinds
+    assert record.columns["event_type"] in kinds, record.columns["event_type"]
     assert record.columns["action"] in ACTIONS and record.columns["outcome"] in OUTCOMES
     for name, value in record.columns.items():
         kind = {"string": str, "int64": int, "double": float}.get(str(columns[name]), datetime)
-        assert isinstance(value, kind), name
-    assert all(isinstance(value, str) for value in record.fields.values())
+        assert isinstance(value, kind), (name, value)
+        if isinstance(value, datetime):
+            assert value.utcoffset() is not None
+    assert all(isinstance(key, str) and isinstance(value, str) for key, value in record.fields.items())
 
 
 def read(fmt: Format, data: bytes | str, **context: Any) -> list[Any]:

@@ -22,13 +22,12 @@ from detector.formats.network.fortigate import FORMAT
 from detector.tables.evidence import ReadWarning
 from detector.tables.network import (
     ACTIONS,
-    FIREWALL_COLUMNS,
     FIREWALL_EVENT_TYPES,
     OUTCOMES,
-    VPN_COLUMNS,
     VPN_EVENT_TYPES,
     NetworkRecord,
 )  # fmt: skip
+from tests.formats.network.promises import check
 
 JST = timezone(timedelta(hours=9))
 
@@ -40,19 +39,6 @@ def read(data: bytes | str, **context: Any) -> list[Any]:
         if isinstance(item, NetworkRecord):
             check(item)
     return items
-
-
-def check(record: NetworkRecord) -> None:
-    """The promises of every record, whatever the line."""
-    columns = FIREWALL_COLUMNS if record.table == "firewall" else VPN_COLUMNS
-    kinds = FIREWALL_EVENT_TYPES if record.table == "firewall" else VPN_EVENT_TYPES
-    assert set(record.columns) <= set(columns)
-    assert None not in record.columns.values()
-    assert record.columns["event_type"] in kinds
-    assert record.columns["action"] in ACTIONS and record.columns["outcome"] in OUTCOMES
-    for name, value in record.columns.items():
-        kind = {"string": str, "int64": int, "double": float}.get(str(columns[name]), datetime)
-        assert isinstance(value, kind), name
 
 
 def one(line: str, **context: Any) -> NetworkRecord:

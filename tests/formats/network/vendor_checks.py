@@ -1,4 +1,4 @@
-"""What the tests of devices share: the promises of every record, and what recordings there are of whom."""
+"""What the tests of devices share beside the promises of every record: what recordings there are of whom."""
 
 from __future__ import annotations
 
@@ -11,31 +11,9 @@ from typing import Any
 
 from detector.formats.base import ReadContext
 from detector.formats.network.devices import Device, Parsed
-from detector.tables.network import (
-    ACTIONS,
-    FIREWALL_COLUMNS,
-    FIREWALL_EVENT_TYPES,
-    OUTCOMES,
-    VPN_COLUMNS,
-    VPN_EVENT_TYPES,
-)  # fmt: skip
+from tests.formats.network.promises import check
 
 CONTEXT = ReadContext(time_zone=UTC, reference_time=datetime(2026, 11, 1, tzinfo=UTC))
-
-
-def check(parsed: Parsed) -> None:
-    """Every record, whatever the line, keeps to the tables."""
-    columns = FIREWALL_COLUMNS if parsed.table == "firewall" else VPN_COLUMNS
-    kinds = FIREWALL_EVENT_TYPES if parsed.table == "firewall" else VPN_EVENT_TYPES
-    assert set(parsed.columns) <= set(columns), set(parsed.columns) - set(columns)
-    assert parsed.columns["event_type"] in kinds, parsed.columns["event_type"]
-    assert parsed.columns["action"] in ACTIONS and parsed.columns["outcome"] in OUTCOMES
-    for name, value in parsed.columns.items():
-        kind = {"string": str, "int64": int, "double": float}.get(str(columns[name]), datetime)
-        assert isinstance(value, kind), (name, value)
-        if isinstance(value, datetime):
-            assert value.utcoffset() is not None
-    assert all(isinstance(key, str) and isinstance(value, str) for key, value in parsed.fields.items())
 
 
 def one(device: Device, line: str, **context: Any) -> Parsed:
