@@ -46,9 +46,9 @@ from sigma.types import (
     TimestampPart,
 )
 
+from detector.sigma.modifiers import DASHES, AnyDash, FieldReference, Part, Regex
 from detector.sigma.quoting import column, literal
 from detector.sigma.regex_need import shortest
-from detector.sigma.values import DASHES, AnyDash, FieldReference, Part, Regex
 
 #: Not a character of paths, command lines or SQL wildcards, so that patterns stay readable.
 _LIKE_ESCAPE = "!"

@@ -15,9 +15,10 @@ from detector.sigma.backend import DuckDBBackend
 from detector.sigma.condition import parse, with_selections
 from detector.sigma.logsources import WORDS, LogSource, source, sources_of, why_not_read
 from detector.sigma.model import CompiledRule, Need, RuleDocument, RuleProblem, SkippedRule
+from detector.sigma.modifiers import SelectionError
 from detector.sigma.needs import any_of, need_of
 from detector.sigma.quoting import literal
-from detector.sigma.values import SelectionError, selection
+from detector.sigma.values import selection
 from detector.tables.network import FIREWALL_COLUMNS, VPN_COLUMNS
 from detector.tables.results import LEVELS
 from detector.tables.windows import TIME, WINDOWS_COLUMNS

@@ -27,8 +27,8 @@ from sigma.types import (
 )
 
 from detector.sigma.model import Need
+from detector.sigma.modifiers import Regex
 from detector.sigma.regex_need import Pieces, pieces
-from detector.sigma.values import Regex
 
 #: Shorter texts, in bytes of UTF-8, are everywhere.
 MIN_TEXT = 3
